@@ -1,0 +1,166 @@
+"""Every error agentgauge raises on purpose, by who can mend it.
+
+GaugeError
+├── CallerError               the question is wrong; ask it differently
+│   ├── UnknownName           no such tool, argument, field, metric, label or enum value
+│   ├── InvalidValue          the name is right, the value is not
+│   ├── WindowTooLarge        more buckets than an answer may hold
+│   ├── Unsupported           a source cannot answer this; says what it can
+│   └── Forbidden             the caller's role, tier or scope does not allow it
+├── UpstreamError             a vendor's API failed or answered nonsense
+└── StoreError                our side: the data file or the disk
+    ├── StoreBusy             another writer holds the store; try again
+    ├── StoreCorrupt          the file is damaged or not ours
+    ├── StoreUnwritable       read-only folder, no permission, disk full
+    └── DeadlineExceeded      the question took longer than it may
+
+Each carries a stable `code`, a `message` (what was wrong, what is valid) and a `hint` (what to do next). Faces turn
+them into their own form in one place each; nothing else may reach a caller.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import unicodedata
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+QUOTED_NAMES = 5
+"""How many stored names a refusal may quote."""
+QUOTED_LENGTH = 64
+"""The length to which a quoted stored name is cut."""
+
+
+class GaugeError(Exception):
+    """The root: anything agentgauge refuses or fails at, in its own words."""
+
+    code: ClassVar[str] = "INTERNAL"
+
+    def __init__(self, message: str, *, hint: str = "", details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details: Mapping[str, Any] = details or {}
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}" + (f" {self.hint}" if self.hint else "")
+
+
+class CallerError(GaugeError):
+    """Raised when the question itself is wrong; asking it differently helps."""
+
+    code = "INVALID_INPUT"
+
+
+class UnknownName(CallerError):
+    """Raised by a name that does not exist: tool, argument, field, metric, label, enum value, agent."""
+
+    code = "UNKNOWN_NAME"
+
+
+class InvalidValue(CallerError):
+    """Raised by a value of the wrong type, form or range."""
+
+    code = "INVALID_VALUE"
+
+
+class WindowTooLarge(CallerError):
+    """Raised by a window of more buckets than an answer may hold (AgentMessage contract 1.4)."""
+
+    code = "WINDOW_TOO_LARGE"
+
+
+class Unsupported(CallerError):
+    """Raised when the source asked cannot answer this question exactly."""
+
+    code = "UNSUPPORTED"
+
+
+class Forbidden(CallerError):
+    """Raised when the caller's scope, role or tier does not allow the question."""
+
+    code = "FORBIDDEN"
+
+
+class UpstreamError(GaugeError):
+    """Raised when a vendor's API fails or answers something that cannot be read."""
+
+    code = "UPSTREAM"
+
+
+class StoreError(GaugeError):
+    """Raised when our own data file or disk fails."""
+
+    code = "STORE"
+
+
+class StoreBusy(StoreError):
+    """Raised when another writer holds the store for longer than a writer may wait."""
+
+    code = "STORE_BUSY"
+
+
+class StoreCorrupt(StoreError):
+    """Raised by a data file that is damaged, newer than this program, or no store of ours."""
+
+    code = "STORE_CORRUPT"
+
+
+class StoreUnwritable(StoreError):
+    """Raised when the folder is read-only, permission is missing or the disk is full."""
+
+    code = "STORE_UNWRITABLE"
+
+
+class DeadlineExceeded(StoreError):
+    """Raised when a question runs past its deadline."""
+
+    code = "DEADLINE_EXCEEDED"
+
+
+def unknown_name(kind: str, given: str, valid: Iterable[str], *, where: str = "", many: bool = False) -> UnknownName:
+    """An UnknownName that lists what is valid and names the nearest match.
+
+    `many`: the valid names come from stored data, so at most five of them are quoted, cleaned and cut.
+    """
+    names = list(dict.fromkeys(valid))
+    near = nearest(given, names)
+    if many:
+        shown = ", ".join(quote(name) for name in (near or names)[:QUOTED_NAMES])
+        rest = f" (of {len(names)})" if len(names) > QUOTED_NAMES else ""
+        listing = f"Known{rest}: {shown}." if shown else "None is known yet."
+    else:
+        listing = f"Valid: {', '.join(names)}." if names else "None is valid here."
+    message = f"{quote(given)} is not {kind}{f' of {where}' if where else ''}. {listing}"
+    return UnknownName(message, hint=f"Did you mean {quote(near[0])}?" if near else "")
+
+
+def nearest(given: str, names: Iterable[str], *, most: int = QUOTED_NAMES) -> list[str]:
+    """The names that look like `given`, the nearest first; case and punctuation do not count."""
+    plain: dict[str, str] = {}
+    for name in names:
+        plain.setdefault(_fold(name), name)
+    folded = _fold(given)
+    close = difflib.get_close_matches(folded, plain, n=most, cutoff=0.6)
+    if folded:
+        close += [name for name in plain if name not in close and (folded in name or (len(name) > 3 and name in folded))]
+    return [plain[name] for name in close[:most]]
+
+
+def quote(name: str) -> str:
+    """A stored or given string as it may stand in a refusal: a JSON string, cleaned, at most 64 characters."""
+    return json.dumps(clean(str(name))[:QUOTED_LENGTH], ensure_ascii=False)
+
+
+def clean(text: str) -> str:
+    """The text without control, formatting (bidi, zero-width, tag) and unpaired surrogate characters."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(char for char in text if unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
+
+
+def _fold(name: str) -> str:
+    return "".join(char for char in name.casefold() if char.isalnum())

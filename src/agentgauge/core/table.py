@@ -1,0 +1,147 @@
+"""Table: what a question comes back as. Columns of values, never an object per point.
+
+Above: answers and wires render it. Below: stores and upstreams fill it. It describes itself (window, edges, groups,
+which measures add up) and holds no Query, so joins, bundles and decoded upstream pages are tables too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from agentgauge.core.query import ZERO_WHEN_NONE, Measure, Scalar
+
+if TYPE_CHECKING:
+    from agentgauge.core.time import Bucket, Window
+
+Cell = Scalar | None
+Key = tuple[Cell, ...]
+"""The group values of one group, in the order of `group_by`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Other:
+    """What the groups that a top-N cut away come to together."""
+
+    groups: int
+    totals: Mapping[str, Cell]
+    """Measure label -> the measure over all their rows."""
+    at: Sequence[int] = ()
+    values: Mapping[str, Sequence[Cell]] = field(default_factory=dict[str, Sequence[Cell]])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """The answer to one question, long and sparse: a row exists only where events exist.
+
+    `groups` are in order: the first measure over the window descending (null last), then group values ascending (null
+    last). Row i says: in bucket `at[i]`, group `of[i]` has `values[label][i]`. Rows come in (bucket, group) order.
+    Counts are raw: which bucket is not finished yet is for the reader of `as_of` to decide.
+    """
+
+    window: Window
+    edges: Sequence[int]
+    """Bucket i is [edges[i], edges[i+1]); without buckets the window's own two ends."""
+    bucket: Bucket | None
+    group_by: tuple[str, ...]
+    measures: tuple[Measure, ...]
+    groups: Sequence[Key]
+    """Without grouping, one empty key (also when there are no rows at all)."""
+    at: Sequence[int] = ()
+    of: Sequence[int] = ()
+    values: Mapping[str, Sequence[Cell]] = field(default_factory=dict[str, Sequence[Cell]])
+    totals: Mapping[str, Sequence[Cell]] = field(default_factory=dict[str, Sequence[Cell]])
+    """Measure label -> per group, the measure over the whole window."""
+    total: Mapping[str, Cell] = field(default_factory=dict[str, Cell])
+    """Measure label -> the measure over every row of every group, each event once."""
+    other: Other | None = None
+    rows_overlap: bool = False
+    """True when an event may count in several groups (team), so that rows do not add up to `total`."""
+    as_of: int | None = None
+    exact: bool = True
+    bound: float = 0.0
+    """When not exact: how far a quantile may be off, as a share of its value."""
+    notes: tuple[str, ...] = ()
+
+    def empty(self, label: str) -> Cell:
+        """What the measure of no rows is: 0 for counts and sums, else null."""
+        how = next(each.how for each in self.measures if each.label == label)
+        return 0 if how in ZERO_WHEN_NONE else None
+
+    def wide(self, label: str) -> list[list[Cell]]:
+        """Per group, one value per bucket; what no row fills is `empty`."""
+        nothing, width = self.empty(label), len(self.edges) - 1
+        series: list[list[Cell]] = [[nothing] * width for _ in self.groups]
+        for bucket, group, value in zip(self.at, self.of, self.values[label], strict=True):
+            series[group][bucket] = value
+        return series
+
+    def wide_other(self, label: str) -> list[Cell]:
+        """The same for `other`."""
+        line: list[Cell] = [self.empty(label)] * (len(self.edges) - 1)
+        if self.other:
+            for bucket, value in zip(self.other.at, self.other.values.get(label, ()), strict=False):
+                line[bucket] = value
+        return line
+
+
+def join(tables: Sequence[Table]) -> Table:
+    """Several datasets side by side: the union of their groups, all their measures, the oldest `as_of`.
+
+    They must share window, edges and group_by, and carry distinct labels; nothing may be cut to a top.
+    """
+    first = tables[0]
+    groups = list(dict.fromkeys(key for table in tables for key in table.groups))
+    place = {key: index for index, key in enumerate(groups)}
+    measures = tuple(each for table in tables for each in table.measures)
+    rows: dict[tuple[int, int], dict[str, Cell]] = {}
+    totals: dict[str, list[Cell]] = {}
+    for table in tables:
+        for label in (each.label for each in table.measures):
+            column = totals[label] = [table.empty(label)] * len(groups)
+            for key, value in zip(table.groups, table.totals[label], strict=True):
+                column[place[key]] = value
+            for at, of, value in zip(table.at, table.of, table.values[label], strict=True):
+                rows.setdefault((at, place[table.groups[of]]), {})[label] = value
+    order = sorted(rows)
+    known = [table.as_of for table in tables]
+    joined = replace(
+        first,
+        measures=measures,
+        groups=groups,
+        at=[at for at, _ in order],
+        of=[of for _, of in order],
+        values={},
+        totals=totals,
+        total={label: value for table in tables for label, value in table.total.items()},
+        other=None,
+        as_of=None if None in known else min(each for each in known if each is not None),
+        exact=all(table.exact for table in tables),
+        bound=max(table.bound for table in tables),
+        rows_overlap=any(table.rows_overlap for table in tables),
+        notes=tuple(dict.fromkeys(note for table in tables for note in table.notes)),
+    )
+    values = {m.label: [rows[spot].get(m.label, joined.empty(m.label)) for spot in order] for m in measures}
+    return replace(joined, values=values)
+
+
+def sort_key(key: Key) -> tuple[tuple[bool, str, float, str], ...]:
+    """Orders group values ascending with null last; numbers before text."""
+    return tuple(
+        (part is None, type(part).__name__ if isinstance(part, str) else "", 0.0, part)
+        if isinstance(part, str)
+        else (part is None, "", float(part or 0), "")
+        for part in key
+    )
+
+
+def rank(groups: Sequence[Key], totals: Sequence[Cell]) -> list[int]:
+    """The order of groups: their total descending, null last, then group values ascending."""
+
+    def place(index: int) -> tuple[bool, float, tuple[tuple[bool, str, float, str], ...]]:
+        value = totals[index]
+        number = 0 if value is None or isinstance(value, str) else value
+        return value is None, -number, sort_key(groups[index])
+
+    return sorted(range(len(groups)), key=place)
