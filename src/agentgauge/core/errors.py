@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import unicodedata
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -32,6 +33,11 @@ QUOTED_NAMES = 5
 """How many stored names a refusal may quote."""
 QUOTED_LENGTH = 64
 """The length to which a quoted stored name is cut."""
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
+"""Unicode's default-ignorable letters and marks (fillers, variation selectors): they can carry text that nobody sees."""
 
 
 class GaugeError(Exception):
@@ -156,10 +162,10 @@ def quote(name: str) -> str:
 
 
 def clean(text: str) -> str:
-    """The text without control, formatting (bidi, zero-width, tag) and unpaired surrogate characters."""
+    """The text without control, formatting (bidi, zero-width, tag), invisible and unpaired surrogate characters."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(char for char in text if unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
+    return "".join(char for char in text if unicodedata.category(char) not in _UNSEEN and not _INVISIBLE.match(char))
 
 
 def _fold(name: str) -> str:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 Scalar = str | int | float | bool
 
 How = Literal["count", "sum", "avg", "min", "max", "count_distinct", "rate", "quantile"]
-"""`count` of rows or of a field's values; `rate` the share of rows whose boolean field is true."""
+"""`count` of rows or of a field's values; `rate` the share of rows whose boolean field is true, `sum` of a boolean
+field how many are."""
 ADDS: frozenset[str] = frozenset({"count", "sum"})
 """The measures that add up over buckets and groups."""
 ZERO_WHEN_NONE: frozenset[str] = frozenset({"count", "sum", "count_distinct"})
@@ -227,7 +228,7 @@ def check(query: Query) -> Query:
 
 def _check_measure(found: Field, each: Measure) -> None:
     fits = {"count": True, "count_distinct": found.type != "map", "rate": found.type == "boolean"}
-    if not fits.get(each.how, found.measurable or (each.how == "avg" and found.type == "boolean")):
+    if not fits.get(each.how, found.measurable or (each.how in ("avg", "sum") and found.type == "boolean")):
         numbers = "a boolean field" if each.how == "rate" else "a number field"
         raise InvalidValue(
             f"{each.how} needs {numbers}; {found.name!r} is {_article(found.type)}.",

@@ -6,6 +6,7 @@ which measures add up) and holds no Query, so joins, bundles and decoded upstrea
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -92,7 +93,10 @@ def join(tables: Sequence[Table]) -> Table:
     They must share window, edges and group_by, and carry distinct labels; nothing may be cut to a top.
     """
     first = tables[0]
+    leading = first.measures[0].label
+    known_totals = dict(zip(first.groups, first.totals[leading], strict=True))
     groups = list(dict.fromkeys(key for table in tables for key in table.groups))
+    groups = [groups[index] for index in rank(groups, [known_totals.get(key, first.empty(leading)) for key in groups])]
     place = {key: index for index, key in enumerate(groups)}
     measures = tuple(each for table in tables for each in table.measures)
     rows: dict[tuple[int, int], dict[str, Cell]] = {}
@@ -126,12 +130,34 @@ def join(tables: Sequence[Table]) -> Table:
     return replace(joined, values=values)
 
 
-def sort_key(key: Key) -> tuple[tuple[bool, str, float, str], ...]:
+def cut(table: Table, n: int) -> Table:
+    """The first n groups of a table without buckets whose measures all add up; the rest is `other`."""
+    if len(table.groups) <= n:
+        return table
+    rest = {label: _added(column[n:]) for label, column in table.totals.items()}
+    return replace(
+        table,
+        groups=table.groups[:n],
+        at=[at for at, of in zip(table.at, table.of, strict=True) if of < n],
+        of=[of for of in table.of if of < n],
+        values={
+            label: [value for value, of in zip(column, table.of, strict=True) if of < n]
+            for label, column in table.values.items()
+        },
+        totals={label: column[:n] for label, column in table.totals.items()},
+        other=Other(groups=len(table.groups) - n, totals=rest),
+    )
+
+
+def _added(column: Sequence[Cell]) -> Cell:
+    known = [value for value in column if isinstance(value, int | float)]
+    return math.fsum(known) if any(isinstance(value, float) for value in known) else sum(known)
+
+
+def sort_key(key: Key) -> tuple[tuple[bool, bool, float, str], ...]:
     """Orders group values ascending with null last; numbers before text."""
     return tuple(
-        (part is None, type(part).__name__ if isinstance(part, str) else "", 0.0, part)
-        if isinstance(part, str)
-        else (part is None, "", float(part or 0), "")
+        (part is None, isinstance(part, str), 0 if isinstance(part, str) else part or 0, part if isinstance(part, str) else "")
         for part in key
     )
 
@@ -139,7 +165,7 @@ def sort_key(key: Key) -> tuple[tuple[bool, str, float, str], ...]:
 def rank(groups: Sequence[Key], totals: Sequence[Cell]) -> list[int]:
     """The order of groups: their total descending, null last, then group values ascending."""
 
-    def place(index: int) -> tuple[bool, float, tuple[tuple[bool, str, float, str], ...]]:
+    def place(index: int) -> tuple[bool, float, tuple[tuple[bool, bool, float, str], ...]]:
         value = totals[index]
         number = 0 if value is None or isinstance(value, str) else value
         return value is None, -number, sort_key(groups[index])

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
-from agentgauge.core.errors import InvalidValue, WindowTooLarge, unknown_name
+from agentgauge.core.errors import InvalidValue, WindowTooLarge, quote, unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,11 +112,11 @@ def parse_bucket(text: str, zone: str = "UTC") -> Bucket:
     count = int(match[1]) if match and match[1] else 1
     if unit is None or count < 1:
         raise InvalidValue(
-            f"{text!r} is not an interval.",
+            f"{quote(text)} is not an interval.",
             hint=f"Write a positive whole number and a unit, like 5m, 1h, 1d, 1w or '15 minute'; units: {', '.join(UNITS)}.",
         )
     if count * ROUGH[unit] > LATEST:
-        raise InvalidValue(f"an interval of {text!r} is longer than the time agentgauge knows (1970 to 2100).")
+        raise InvalidValue(f"an interval of {quote(text)} is longer than the time agentgauge knows (1970 to 2100).")
     return Bucket(unit, count, zone)
 
 
@@ -144,13 +144,7 @@ def edges(window: Window, bucket: Bucket) -> Sequence[int]:
     Raises:
         WindowTooLarge: if there would be more than 10,000 buckets.
     """
-    estimate = window.length // bucket.rough_ms
-    if estimate > MAX_BUCKETS * 2:
-        raise _too_large(int(estimate), bucket)
-    if bucket.unit in FIXED:
-        found: Sequence[int] = _fixed_edges(window, bucket)
-    else:
-        found = _calendar_edges(window, bucket)
+    found = _fixed_edges(window, bucket) if bucket.unit in FIXED else _calendar_edges(window, bucket)
     if len(found) - 1 > MAX_BUCKETS:
         raise _too_large(len(found) - 1, bucket)
     return found
@@ -169,7 +163,8 @@ def edges_before(grid: Sequence[int], bucket: Bucket) -> Sequence[int]:
         width = bucket.rough_ms
         return range(grid[0] - count * width, grid[0] + 1, width)
     first = _index(grid[0], bucket)
-    return [_instant_of(first - back, bucket) for back in range(count, -1, -1)]
+    # A few more than needed: a day that a zone skipped starts where the next one does.
+    return sorted({_instant_of(first - back, bucket) for back in range(count + 3)})[-count - 1 :]
 
 
 def _fixed_edges(window: Window, bucket: Bucket) -> range:
@@ -182,14 +177,16 @@ def _fixed_edges(window: Window, bucket: Bucket) -> range:
 
 def _calendar_edges(window: Window, bucket: Bucket) -> list[int]:
     index = _index(window.start, bucket)
+    if (count := _index(window.end - 1, bucket) - index + 1) > MAX_BUCKETS + 1:
+        raise _too_large(count, bucket)
     found = [_instant_of(index, bucket)]
     while found[-1] < window.end:
         index += 1
         edge = _instant_of(index, bucket)
-        if edge > found[-1]:  # a day that a zone skipped has no length and no bucket
+        if edge <= window.start:  # the clock was put back over midnight: the next day had begun before
+            found = [edge]
+        elif edge > found[-1]:  # a day that a zone skipped has no length and no bucket
             found.append(edge)
-        if len(found) > MAX_BUCKETS + 1:
-            raise _too_large(window.length // bucket.rough_ms, bucket)
     return found
 
 
@@ -287,7 +284,8 @@ def iso(instant: int, zone_name: str = "UTC") -> str:
         local = local_time(instant, zone_name)
     except (OverflowError, ValueError):
         return str(instant)
-    spec = "milliseconds" if instant % SECOND else "seconds" if instant % FIXED["minute"] else "minutes"
+    # The local time decides: where a zone was off by seconds, a whole minute of UTC is none there.
+    spec = "milliseconds" if local.microsecond else "seconds" if local.second else "minutes"
     return local.isoformat(timespec=spec) + offset_text(instant, zone_name)
 
 

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from agentgauge.core.errors import InvalidValue
+from agentgauge.core.errors import InvalidValue, quote
 from agentgauge.core.time import (
     FIXED,
     Bucket,
@@ -28,7 +28,10 @@ SECONDS_BELOW = 100_000_000_000
 """An integer below this is epoch seconds, from it on milliseconds."""
 
 _HINT = "Write ISO 8601 (2026-05-05, 2026-05-05T14:00+02:00), now-24h, now-7d, today, yesterday, or epoch seconds or ms."
-_RELATIVE = re.compile(r"(now|today|yesterday|tomorrow)((?:\s*[+-]\s*\d{1,7}\s*[A-Za-z]+)*)\s*(?:/\s*([A-Za-z]+))?")
+_NUMBER = re.compile(r"-?\d{1,30}(\.\d{1,30})?")
+_RELATIVE = re.compile(
+    r"(now|today|yesterday|tomorrow)((?:\s*[+-]\s*\d{1,7}\s*[A-Za-z]+)*)\s*(?:/\s*([A-Za-z]+))?", re.IGNORECASE | re.ASCII
+)
 _STEP = re.compile(r"([+-])\s*(\d{1,7})\s*([A-Za-z]+)")
 _DATES = {"today": 0, "yesterday": -1, "tomorrow": 1}
 
@@ -50,7 +53,7 @@ def parse_when(text: str | int | float, *, now: int, tz: str) -> When:
         InvalidValue: if it cannot be read, or lies outside 1970 to 2100.
     """
     if isinstance(text, bool) or not isinstance(text, str | int | float):
-        raise InvalidValue(f"{text!r} is not a time.", hint=_HINT)
+        raise InvalidValue(f"{quote(str(text))} is not a time.", hint=_HINT)
     found = _parse_text(text.strip(), now, tz) if isinstance(text, str) else _epoch(text)
     check_instant(found.start)
     check_instant(found.end)
@@ -82,9 +85,9 @@ def current_period(unit: Unit, *, now: int, tz: str) -> Window:
 
 
 def _parse_text(text: str, now: int, tz: str) -> When:
-    if re.fullmatch(r"-?\d+(\.\d+)?", text) and not re.fullmatch(r"\d{4}|\d{8}", text):
+    if _NUMBER.fullmatch(text) and not re.fullmatch(r"\d{4}|\d{8}", text):
         return _epoch(float(text) if "." in text else int(text))
-    if relative := _RELATIVE.fullmatch(text.lower() if not re.search(r"\dM", text) else text):
+    if relative := _RELATIVE.fullmatch(text):
         return _relative(relative, now, tz)
     return _iso(text, tz)
 
@@ -98,18 +101,18 @@ def _epoch(number: float) -> When:
 
 
 def _relative(match: re.Match[str], now: int, tz: str) -> When:
-    word, steps, rounding = match[1], match[2], match[3]
+    word, steps, rounding = match[1].lower(), match[2], match[3]
     instant = now
     if word in _DATES:
         instant = midnight((local_time(now, tz) + timedelta(days=_DATES[word])).date(), tz)
     for sign, count, unit_word in _STEP.findall(steps or ""):
         instant = shift(instant, int(sign + count), parse_bucket(f"1{unit_word}").unit, tz)
     check_instant(instant)
-    if rounding or word in _DATES:
+    # A day is meant when the steps still end at its start: `today-7d` is a day, `today+3h` an instant.
+    if rounding or (word in _DATES and instant == midnight(local_time(instant, tz).date(), tz)):
         unit = parse_bucket(f"1{rounding}").unit if rounding else "day"
-        if rounding or local_time(instant, tz).time() == datetime.min.time():
-            grid = edges(Window(instant, instant + 1), Bucket(unit, 1, tz))
-            return When(grid[0], grid[-1])
+        grid = edges(Window(instant, instant + 1), Bucket(unit, 1, tz))
+        return When(grid[0], grid[-1])
     return When(instant, instant)
 
 
@@ -123,12 +126,12 @@ def _iso(text: str, tz: str) -> When:
             return When(instant, shift(instant, 1, "month", tz))
         # A "+" that went through a URL unencoded arrives as a space before the offset.
         moment = datetime.fromisoformat(re.sub(r" (\d{2}:\d{2})$", r"+\1", text) if "T" in text else text)
+        if moment.tzinfo is None:
+            instant = from_local(moment, tz)
+        else:
+            instant = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
     except (ValueError, OverflowError):
-        raise InvalidValue(f"{text!r} is not a time.", hint=_HINT) from None
-    if moment.tzinfo is None:
-        instant = from_local(moment, tz)
-    else:
-        instant = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+        raise InvalidValue(f"{quote(text)} is not a time.", hint=_HINT) from None
     return When(instant, instant)
 
 
@@ -143,9 +146,9 @@ def shift(instant: int, count: int, unit: Unit, tz: str) -> int:
         else:
             months = wall.year * 12 + wall.month - 1 + count * (12 if unit == "year" else 1)
             moved = _clamped(wall, months // 12, months % 12 + 1)
+        return from_local(moved, tz)
     except (OverflowError, ValueError):
         raise InvalidValue("a time must lie between 1970 and 2100.", hint=_HINT) from None
-    return from_local(moved, tz)
 
 
 def _clamped(wall: datetime, year: int, month: int) -> datetime:

@@ -1,0 +1,124 @@
+"""What is declared: a tool, a dialect; and the desk a handler may touch.
+
+Above: faces render these values. Below: `query`, `table`, `answer`. A dialect's folder declares them; no face holds a
+vendor's name. Shapes: design section 5. (Wire endpoints are declared here too once the REST face exists.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from agentgauge.core.answer import Answer
+    from agentgauge.core.parse import Params
+    from agentgauge.core.query import Extent, Filter, Query, Values
+    from agentgauge.core.table import Table
+
+P = TypeVar("P", bound="Params")
+
+READ = "metrics:read"
+WRITE = "metrics:write"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: the organisation, and what the key allows."""
+
+    org: str = "default"
+    scopes: frozenset[str] = frozenset({READ, WRITE})
+    role: str = "owner"
+    tier: str = "scale"
+    user: str | None = None
+    teams: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of lines that a tool wrote."""
+
+    accepted: int
+    duplicate: int
+    rejections: Sequence[tuple[int, str, str]]
+    """Line (from 1), field and reason of each line that was not taken."""
+
+
+class Desk(Protocol):
+    """Where a question is put: all that a handler may touch. Local and upstream are two desks."""
+
+    @property
+    def who(self) -> Principal:
+        """Who asks."""
+        ...
+
+    @property
+    def now(self) -> int:
+        """The instant of the question, in ms UTC."""
+        ...
+
+    @property
+    def tz(self) -> str:
+        """The zone to use when the question names none."""
+        ...
+
+    @property
+    def sources(self) -> Sequence[str]:
+        """The names that `source` may take."""
+        ...
+
+    async def ask(self, query: Query) -> Table:
+        """The answer to a question."""
+        ...
+
+    async def extents(self) -> Sequence[Extent]:
+        """What is here, a row per dataset that has events."""
+        ...
+
+    async def values(self, dataset: str, field: str, where: Sequence[Filter] = (), *, most: int = 10) -> Values:
+        """The values a field takes."""
+        ...
+
+    async def keys(self, dataset: str, field: str, where: Sequence[Filter] = ()) -> Mapping[str, int]:
+        """The keys of a map field."""
+        ...
+
+    async def registry(self, name: str) -> Mapping[str, Mapping[str, Any]]:
+        """The newest entry of each id of a registry."""
+        ...
+
+    async def rows(self, dataset: str, where: Sequence[Filter], *, most: int) -> Sequence[Mapping[str, Any]]:
+        """Events themselves, for what is a listing and not a sum."""
+        ...
+
+    async def write(self, lines: Sequence[Mapping[str, Any]]) -> Written:
+        """Checks and stores event lines; refused where writing is off."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool(Generic[P]):
+    """One thing a model can call."""
+
+    name: str
+    title: str
+    description: str
+    params: type[P]
+    run: Callable[[P, Desk], Awaitable[Answer]]
+    scope: str = READ
+
+    @property
+    def writes(self) -> bool:
+        """Whether a call changes the store."""
+        return self.scope == WRITE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """One vendor: what it calls things, and who may ask what."""
+
+    name: str
+    tools: tuple[Tool[Any], ...]
+    guard: Callable[[Query, Principal], Query] | None = None
+    """Role, tier and row scope; run on every local question of every tool and operation."""
+

@@ -1,0 +1,328 @@
+"""From a question to an answer that fits its token budget.
+
+Above: every tool that asks one Query. Below: `table`, `answer`, `compare`. What does not fit is coarsened, then cut to
+top and other; that is said in `notes` and priced in `finer`, and `total` always covers everything (design section 5).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from agentgauge.core.answer import Answer, Axis, Rest, Totals, peak
+from agentgauge.core.compare import compare
+from agentgauge.core.query import Query, Top
+from agentgauge.core.time import FIXED, Bucket, Window, edges, parse_bucket
+
+if TYPE_CHECKING:
+    from agentgauge.core.operation import Desk
+    from agentgauge.core.table import Cell, Table
+
+MOST_TOKENS = 8_000
+"""The largest budget an answer may have."""
+CHOSEN_BUCKETS = 60
+"""The most buckets an interval is chosen for when none was asked; a finer one has to be asked for."""
+USEFUL_BUCKETS = 8
+"""Series are cut before a timeline is coarsened below this many buckets."""
+
+Ask = Callable[[Query], Awaitable["Table"]]
+
+LADDER: tuple[str, ...] = (
+    *("1s", "5s", "15s", "30s", "1m", "5m", "15m", "30m", "1h", "2h", "3h", "6h", "12h"),
+    *("1d", "2d", "1w", "2w", "1mo", "3mo", "1y", "5y"),
+)
+"""The intervals a person would choose, finest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """What a tool wants shown: a Query without bucket and top, and how to show it."""
+
+    title: str
+    query: Query
+    tz: str
+    budget: int
+    limit: int
+    timeline: bool = True
+    """False asks for one row per group, its measures as columns."""
+    interval: Bucket | None = None
+    """None on a timeline: chosen."""
+    compare: bool = False
+    nulls: bool = False
+    """Whether a bucket that is not finished at `as_of` is null and its count `partial` (AgentMessage's rule)."""
+    heads: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Column heading of a group-by name, where it differs."""
+    label: Callable[[str, Cell], Cell] | None = None
+    """What to show for a group value."""
+    notes: tuple[str, ...] = ()
+    ask: Ask | None = None
+    """How the Query is put, where it is not `desk.ask`: a join of several datasets takes `query` as its template."""
+
+    def at(self, bucket: Bucket | None, n: int) -> Query:
+        """The Query of one plan: that bucket, the top n groups."""
+        return replace(self.query, bucket=bucket, top=Top(n) if self.query.group_by else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One way to show it: how fine, and how many groups."""
+
+    bucket: Bucket | None
+    n: int
+
+
+async def present(want: Series, desk: Desk) -> Answer:
+    """The answer, asked as often as it takes to fit the budget."""
+    ask = want.ask or desk.ask
+    first = Plan(_first_bucket(want), want.limit)
+    table = await ask(want.at(first.bucket, first.n))
+    answer = lay_out(want, table)
+    if want.compare:
+        answer = replace(answer, prior=await compare(want.query, table, ask, desk.now))
+    size = answer.size()
+    if size <= want.budget:
+        return _priced(want, answer, first, size)
+    bare = replace(answer, rows=_without_peak(answer), columns=[head for head in answer.columns if head != "peak"])
+    if bare.size() <= want.budget:
+        return _priced(want, bare, first, size)
+    return await _fitted(want, ask, bare, first)
+
+
+def lay_out(want: Series, table: Table) -> Answer:
+    """A table as an answer, with everything shown that it holds."""
+    axis = Axis(table.bucket, table.edges) if table.bucket else None
+    labels = [each.label for each in table.measures]
+    heads = [want.heads.get(name, name) for name in table.group_by]
+    finished = _finished(want, table)
+    rest = table.other
+    answer = Answer(
+        title=want.title,
+        window=table.window,
+        tz=want.tz,
+        axis=axis,
+        as_of=table.as_of,
+        exact=table.exact,
+        approximate="" if table.exact else f"quantiles within {table.bound:.0%}",
+        total=_one_or_all(labels, table.total),
+        has_total=True,
+        notes=want.notes + table.notes + _overlap_notes(table),
+    )
+    if axis is None:
+        rows = [[*_shown(want, table, key), *(table.totals[m][i] for m in labels)] for i, key in enumerate(table.groups)]
+        other = Rest(rest.groups, _one_or_all(labels, rest.totals)) if rest else None
+        shown = rows if heads else []
+        return replace(answer, columns=[*heads, *labels] if heads else [], rows=shown, other=other)
+    partial = finished < len(table.edges) - 1
+    columns = [*heads, *(["measure"] if len(labels) > 1 else []), "total", "peak", *(["partial"] if partial else []), "values"]
+    dated = table.window.length > 26 * FIXED["hour"]
+    wide = {label: table.wide(label) for label in labels}
+    rows = [
+        [
+            *_shown(want, table, key),
+            *([label] if len(labels) > 1 else []),
+            table.totals[label][index],
+            *_cells(wide[label][index], axis, finished, dated=dated, partial=partial),
+        ]
+        for index, key in enumerate(table.groups)
+        for label in labels
+    ]
+    return replace(answer, columns=columns, rows=rows, other=_rest(table, labels, finished, partial=partial))
+
+
+def _cells(values: list[Cell], axis: Axis, finished: int, *, dated: bool, partial: bool) -> list[Any]:
+    known = values[:finished]
+    cells: list[Any] = [peak(known, axis, dated=dated)]
+    if partial:
+        cells.append(_sum(values[finished:]))
+    return [*cells, known + [None] * (len(values) - finished)]
+
+
+def _rest(table: Table, labels: Sequence[str], finished: int, *, partial: bool) -> Rest | None:
+    if table.other is None:
+        return None
+    lines = {label: table.wide_other(label) for label in labels}
+    known = {label: line[:finished] + [None] * (len(line) - finished) for label, line in lines.items()}
+    late = {label: _sum(line[finished:]) for label, line in lines.items()} if partial else None
+    total = _one_or_all(labels, table.other.totals)
+    if len(labels) == 1:
+        return Rest(table.other.groups, total, known[labels[0]], late[labels[0]] if late else None)
+    return Rest(table.other.groups, total, known, late)
+
+
+def _finished(want: Series, table: Table) -> int:
+    """How many buckets, from the first, are complete."""
+    if not want.nulls or table.bucket is None:
+        return len(table.edges) - 1
+    if table.as_of is None:
+        return 0
+    return sum(1 for edge in table.edges[1:] if edge <= table.as_of)
+
+
+def _sum(values: Sequence[Cell]) -> Cell:
+    return sum(value for value in values if isinstance(value, int | float))
+
+
+def _one_or_all(labels: Sequence[str], totals: Totals) -> Cell | Totals:
+    return totals[labels[0]] if len(labels) == 1 else {label: totals[label] for label in labels}
+
+
+def _shown(want: Series, table: Table, key: tuple[Cell, ...]) -> list[Cell]:
+    if want.label is None:
+        return list(key)
+    return [want.label(name, value) for name, value in zip(table.group_by, key, strict=True)]
+
+
+def _overlap_notes(table: Table) -> tuple[str, ...]:
+    notes: list[str] = []
+    if table.rows_overlap:
+        notes.append("an event counts once for each of its teams, so rows do not add up to total")
+    if table.other and not all(each.adds for each in table.measures):
+        names = ", ".join(each.label for each in table.measures if not each.adds)
+        notes.append(f"{names}: rows and other do not add up to total")
+    return tuple(notes)
+
+
+def _without_peak(answer: Answer) -> list[list[Any]]:
+    if "peak" not in answer.columns:
+        return [list(row) for row in answer.rows]
+    place = list(answer.columns).index("peak")
+    return [[*row[:place], *row[place + 1 :]] for row in answer.rows]
+
+
+# Fitting: which bucket, how many series.
+
+
+def _first_bucket(want: Series) -> Bucket | None:
+    if not want.timeline:
+        return None
+    if want.interval:
+        edges(want.query.window, want.interval)  # refuses more than 10,000 buckets before anything is read
+        return want.interval
+    return chosen_bucket(want.query.window, want.tz)
+
+
+def chosen_bucket(window: Window, tz: str, most: int = CHOSEN_BUCKETS) -> Bucket:
+    """The finest interval of the ladder with at most `most` buckets in the window."""
+    ladder = [parse_bucket(step, tz) for step in LADDER]
+    return next((each for each in ladder if window.length <= most * each.rough_ms), ladder[-1])
+
+
+async def _fitted(want: Series, ask: Ask, draft: Answer, first: Plan) -> Answer:
+    cost = Cost(draft)
+    kept = len(draft.rows)
+    for plan in _plans(want, first, kept // max(1, len(want.query.measures))):
+        if cost.predict(want.query.window, plan) > want.budget:
+            continue
+        table = await ask(want.at(plan.bucket, max(plan.n, 1)))
+        answer = replace(lay_out(_as_distribution(want, plan), table), prior=draft.prior)
+        if plan.bucket:
+            answer = replace(answer, rows=_without_peak(answer), columns=[h for h in answer.columns if h != "peak"])
+        answer = replace(answer, notes=_fit_notes(want, first, plan, kept) + answer.notes, finer=cost.finer(want, first, plan))
+        if plan.n == 0:
+            answer = replace(answer, columns=[], rows=[], other=None)
+        if answer.size() <= want.budget:
+            return answer
+    return _smallest(replace(draft, columns=[], rows=[], other=None, axis=None), want, cost, first)
+
+
+def _smallest(answer: Answer, want: Series, cost: Cost, first: Plan) -> Answer:
+    """The total alone, with as much of the rest as the budget still holds."""
+    note = (f"only the total fits a budget of {want.budget:,} tokens",)
+    candidates = (
+        replace(answer, notes=note + answer.notes, finer=cost.finer(want, first, Plan(None, 0))),
+        replace(answer, notes=note + answer.notes),
+        replace(answer, notes=note + answer.notes, prior=None),
+    )
+    return next((each for each in candidates if each.size() <= want.budget), candidates[-1])
+
+
+def _as_distribution(want: Series, plan: Plan) -> Series:
+    return want if plan.bucket else replace(want, nulls=False)
+
+
+def _plans(want: Series, first: Plan, groups: int) -> Iterator[Plan]:
+    """Ways to show less, the best first: coarser, then fewer groups, then coarser still, then no timeline."""
+    fewer = [n for n in (10, 7, 5, 3, 2, 1) if n < groups]
+    if first.bucket:
+        ladder = [parse_bucket(step, want.tz) for step in LADDER]
+        coarser = [each for each in ladder if each.rough_ms > first.bucket.rough_ms]
+        counted = [(each, want.query.window.length / each.rough_ms) for each in coarser]
+        counted.insert(0, (first.bucket, math.inf))
+        for n in (groups, *(n for n in fewer if n >= 3)):
+            yield from (Plan(each, n) for each, count in counted if count >= USEFUL_BUCKETS)
+        for n in (min(3, groups), *(n for n in fewer if n < 3)):
+            yield from (Plan(each, n) for each, count in counted if 2 <= count < USEFUL_BUCKETS)
+    if want.query.group_by:
+        yield from (Plan(None, n) for n in (groups, *(groups * k // 8 for k in range(7, 0, -1)), *fewer) if n)
+    yield Plan(None, 0)
+
+
+def _fit_notes(want: Series, first: Plan, plan: Plan, kept: int) -> tuple[str, ...]:
+    groups = kept // max(1, len(want.query.measures))
+    budget = f"to fit a budget of {want.budget:,} tokens"
+    notes: list[str] = []
+    if first.bucket and plan.bucket is None:
+        notes.append(f"the timeline is left out {budget}")
+    elif first.bucket and plan.bucket != first.bucket:
+        notes.append(f"interval coarsened from {first.bucket} to {plan.bucket} {budget}")
+    if 0 < plan.n < groups:
+        notes.append(f"cut from {groups} to {plan.n} series {budget}")
+    return tuple(notes)
+
+
+def _priced(want: Series, answer: Answer, plan: Plan, size: int) -> Answer:
+    """The answer with the price of the next finer interval, when the interval was chosen and there is room to say so."""
+    if plan.bucket is None or want.interval is not None:
+        return answer
+    cost = Cost(answer, size)
+    finer = [step for step in (parse_bucket(each, want.tz) for each in LADDER) if step.rough_ms < plan.bucket.rough_ms]
+    for step in reversed(finer[-3:]):
+        price = cost.predict(want.query.window, Plan(step, plan.n))
+        if size * 1.3 < price <= MOST_TOKENS and want.query.window.length / step.rough_ms <= 10_000:
+            priced = replace(answer, finer=_price_words(step, price))
+            return priced if priced.size() <= want.budget else answer
+    return answer
+
+
+class Cost:
+    """What a draft's cells cost, and so what another plan would."""
+
+    def __init__(self, draft: Answer, size: int | None = None) -> None:
+        self.size = size or draft.size()
+        self.lines = max(1, len(draft.rows) + (1 if draft.other else 0))
+        self.buckets = len(draft.axis.edges) - 1 if draft.axis else 0
+        bare = replace(draft, rows=[row[:-1] for row in draft.rows], columns=draft.columns[:-1], other=None) if draft.axis else draft
+        head = replace(draft, rows=[], columns=[], other=None)
+        self.head = head.size()
+        self.line = max(1.0, (bare.size() - self.head) / self.lines)
+        self.cell = (self.size - bare.size()) / max(1, self.lines * self.buckets)
+        self.shown = max(1, len(draft.rows))
+
+    def predict(self, window: Window, plan: Plan) -> int:
+        """About how many tokens a plan takes; a little low, since it is checked once it is drawn."""
+        per_group = self.line
+        if plan.bucket:
+            count = window.length / plan.bucket.rough_ms
+            ratio = self.buckets / max(1.0, count)
+            per_group += count * max(1.6, self.cell + 0.3 * math.log10(max(0.01, ratio)))
+        return int(self.head + per_group * min(self.lines, plan.n + 1 if plan.n < self.shown else self.lines))
+
+    def finer(self, want: Series, first: Plan, plan: Plan) -> str:
+        """What the interval asked for would cost, or the finest one that an answer can hold."""
+        if first.bucket is None or plan.bucket == first.bucket:
+            return ""
+        if self.size <= MOST_TOKENS:
+            return _price_words(first.bucket, self.size)
+        for step in (parse_bucket(each, want.tz) for each in LADDER):
+            price = int(self.predict(want.query.window, Plan(step, first.n)) * 1.15)
+            coarser = plan.bucket is None or step.rough_ms < plan.bucket.rough_ms
+            if step.rough_ms > first.bucket.rough_ms and coarser and want.budget < price <= MOST_TOKENS:
+                return _price_words(step, price)
+        return "a shorter window"
+
+
+def _price_words(bucket: Bucket, price: int) -> str:
+    rounded = max(10, round(price, 1 - len(str(price)) if price < 1_000 else 2 - len(str(price))))
+    return f"{bucket}: about {rounded:,} tokens"

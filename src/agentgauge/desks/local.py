@@ -1,0 +1,73 @@
+"""The local desk: questions go to a store of this machine, behind every dialect's guard.
+
+Above: tools ask it. Below: a Store and a Sink from the composition root. SQLite and numpy block, so they run in a
+worker thread; the event loop stays free for cancellation and the next message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from anyio import to_thread
+
+from agentgauge.core.errors import Forbidden
+from agentgauge.core.operation import Principal, Written
+
+if TYPE_CHECKING:
+    from agentgauge.core.query import Extent, Filter, Query, Store, Values
+    from agentgauge.core.table import Table
+
+Guard = Callable[["Query", Principal], "Query"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalDesk:
+    """One caller's view of a store at one instant."""
+
+    store: Store
+    now: int
+    tz: str
+    who: Principal = field(default_factory=Principal)
+    guards: Sequence[Guard] = ()
+    sources: Sequence[str] = ("local",)
+    take: Callable[[Sequence[Mapping[str, Any]]], Written] | None = None
+    """Checks and stores event lines; None where writing is off."""
+
+    async def ask(self, query: Query) -> Table:
+        """The store's answer to the question, once every guard has let it pass or narrowed it."""
+        for guard in self.guards:
+            query = guard(query, self.who)
+        return await to_thread.run_sync(self.store.query, query)
+
+    async def extents(self) -> Sequence[Extent]:
+        """What is here, a row per dataset that has events."""
+        return await to_thread.run_sync(self.store.extents)
+
+    async def values(self, dataset: str, field: str, where: Sequence[Filter] = (), *, most: int = 10) -> Values:
+        """The values a field takes."""
+        return await to_thread.run_sync(partial(self.store.values, dataset, field, where, most=most))
+
+    async def keys(self, dataset: str, field: str, where: Sequence[Filter] = ()) -> Mapping[str, int]:
+        """The keys of a map field."""
+        return await to_thread.run_sync(self.store.keys, dataset, field, where)
+
+    async def registry(self, name: str) -> Mapping[str, Mapping[str, Any]]:
+        """The newest entry of each id of a registry."""
+        return await to_thread.run_sync(self.store.registry, name)
+
+    async def rows(self, dataset: str, where: Sequence[Filter], *, most: int) -> Sequence[Mapping[str, Any]]:
+        """Events themselves, oldest first."""
+        return await to_thread.run_sync(partial(self.store.rows, dataset, where, most=most))
+
+    async def write(self, lines: Sequence[Mapping[str, Any]]) -> Written:
+        """Checks and stores event lines.
+
+        Raises:
+            Forbidden: if writing is off.
+        """
+        if self.take is None:
+            raise Forbidden("writing is off.", hint="Start agentgauge with AGENTGAUGE_ALLOW_WRITE=1 to allow record_metrics.")
+        return await to_thread.run_sync(self.take, lines)

@@ -1,0 +1,242 @@
+"""`describe_metrics`: what is here, so that a model asks for what exists.
+
+Above: the MCP face's resources show the same. Below: the desk's extents, values and keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from agentgauge.core.answer import Answer
+from agentgauge.core.asking import by_agent_id, zone_of
+from agentgauge.core.catalog import DATASETS, NUMERIC, Dataset, dataset
+from agentgauge.core.catalog import Field as DataField
+from agentgauge.core.errors import InvalidValue, nearest, unknown_name
+from agentgauge.core.operation import Tool
+from agentgauge.core.parse import Limited, Zoned
+from agentgauge.core.query import Filter, Measure, Query
+from agentgauge.core.time import EARLIEST, LATEST, Window, iso
+
+if TYPE_CHECKING:
+    from agentgauge.core.operation import Desk
+
+EVER = Window(EARLIEST, LATEST)
+COUNT = Measure("count", None, "events")
+SEARCHED = 500
+"""The most values of one field that a search looks through."""
+
+
+class DescribeParams(Limited, Zoned):
+    """Arguments of `describe_metrics`."""
+
+    dataset: str | None = None
+    field: str | None = None
+    search: str | None = None
+    agent: str | None = None
+
+
+async def describe_metrics(params: DescribeParams, desk: Desk) -> Answer:
+    """The datasets; the fields of one; the values of one field; or the names near a search."""
+    if params.field is not None and params.dataset is None:
+        raise InvalidValue("field needs a dataset.", hint=f"One of: {', '.join(each.name for each in DATASETS)}.")
+    if params.search is not None and params.dataset is not None:
+        raise InvalidValue("search looks through every dataset.", hint="Leave dataset and field out, or search out.")
+    where = await _agent_filter(params.agent, desk)
+    if params.search is not None:
+        answer = await _search(params.search, params.limit, desk)
+    elif params.dataset is None:
+        answer = await _datasets(params, where, desk)
+    elif params.field is None:
+        answer = await _fields(_held(params.dataset), params.limit, where, desk)
+    else:
+        answer = await _values(_held(params.dataset), params.field, params.limit, where, desk)
+    return _fit(answer, params.budget)
+
+
+def _held(name: str) -> Dataset:
+    found = dataset(name)
+    if found.registry:
+        raise unknown_name("a dataset", name, [each.name for each in DATASETS])
+    return found
+
+
+async def _agent_filter(agent: str | None, desk: Desk) -> tuple[Filter, ...]:
+    """The filter of an agent's name or id.
+
+    Raises:
+        UnknownName: when nobody has that name, with the nearest.
+    """
+    if agent is None:
+        return ()
+    where = await by_agent_id((Filter("agent", "EQUAL", agent),), desk)
+    for each in DATASETS:
+        if await desk.rows(each.name, where, most=1):
+            return where
+    named = (Filter("agent_name", "EQUAL", agent),)
+    for each in DATASETS:
+        if await desk.rows(each.name, named, most=1):
+            return named
+    raise unknown_name("an agent", agent, await _agents(desk), many=True)
+
+
+async def _agents(desk: Desk) -> list[str]:
+    """The names and ids of every agent, each once."""
+    found: dict[str, None] = {}
+    for id, entry in (await desk.registry("agents")).items():
+        found |= {str(entry.get("name") or id): None}
+    for each in await desk.extents():
+        for name in ("agent_name", "agent"):
+            if not dataset(each.dataset).registry:
+                found |= {str(value): None for value in await _known(each.dataset, name, desk)}
+    return list(found)
+
+
+async def _known(name: str, field: str, desk: Desk) -> list[str]:
+    counts = (await desk.values(name, field, (Filter(field, "IS_NULL", False),), most=SEARCHED)).counts
+    return [str(value) for value, _ in counts]
+
+
+async def _datasets(params: DescribeParams, where: tuple[Filter, ...], desk: Desk) -> Answer:
+    tz = zone_of(params, desk)
+    rows: list[list[Any]] = []
+    for each in await desk.extents():
+        if dataset(each.dataset).registry or not each.count:
+            continue
+        count = (await desk.ask(Query(each.dataset, EVER, (COUNT,), where=where))).total["events"] if where else each.count
+        ends = [None if instant is None else iso(instant, tz) for instant in (each.first, each.last, each.as_of)]
+        rows.append([each.dataset, count, *ends])
+    held = {row[0] for row in rows}
+    facts: dict[str, Any] = {"now": iso(desk.now, tz), "zone": tz, "sources": list(desk.sources)}
+    if empty := [each.name for each in DATASETS if each.name not in held]:
+        facts["empty"] = empty
+    return Answer(
+        title="datasets" + (" of one agent (first, last and as_of are of all)" if where else ""),
+        facts=facts,
+        columns=["dataset", "events", "first", "last", "as_of"] if rows else [],
+        rows=rows,
+        notes=("dataset=<name> shows its fields",) if rows else ("the store is empty: import events, or see agentgauge demo",),
+    )
+
+
+async def _fields(holder: Dataset, most: int, where: tuple[Filter, ...], desk: Desk) -> Answer:
+    """Every field that has values, with its range or its commonest values; then the keys of its maps."""
+    shown = [each for each in holder.fields if not each.internal and each.type != "map"]
+    ranges = await _ranges(holder, [each for each in shown if each.type in NUMERIC], where, desk)
+    rows: list[list[Any]] = []
+    for each in shown:
+        if each.type in NUMERIC:
+            values: Any = ranges.get(each.name)
+        else:
+            found = await desk.values(holder.name, each.name, (*where, _present(each)), most=min(most, 5))
+            values = _counts(found.counts, found.distinct)
+        if values:
+            rows.append([each.name, each.type, each.unit or None, values])
+    for name in holder.maps:
+        keys = await desk.keys(holder.name, name, where)
+        rows += [[f"{name}.{key}", "string", None, {"events": count}] for key, count in list(keys.items())[:most]]
+    return Answer(
+        title=f"fields of {holder.name} that have values",
+        columns=["field", "type", "unit", "values"],
+        rows=rows,
+        notes=() if rows else ("no events",),
+    )
+
+
+def _present(field: DataField) -> Filter:
+    """Holds where the field has a value. An empty list of teams is none."""
+    return Filter("agent_id", "IS_NULL", False) if field.type == "strings" else Filter(field.name, "IS_NULL", False)
+
+
+def _counts(counts: Iterable[tuple[Any, int]], distinct: int) -> dict[str, int]:
+    """Value -> how many events have it, and how many values are not shown."""
+    found = {("true" if v else "false") if isinstance(v, bool) else str(v): n for v, n in counts if v is not None}
+    return found | ({"(other values)": distinct - len(found)} if distinct > len(found) else {})
+
+
+async def _ranges(
+    holder: Dataset, fields: Sequence[DataField], where: tuple[Filter, ...], desk: Desk
+) -> Mapping[str, dict[str, Any]]:
+    """The smallest and largest value of each number field that has any."""
+    measures = tuple(Measure(how, each.name, f"{how}:{each.name}") for each in fields for how in ("min", "max"))
+    if not measures:
+        return {}
+    total = (await desk.ask(Query(holder.name, EVER, measures, where=where))).total
+    known = [each.name for each in fields if total[f"min:{each.name}"] is not None]
+    return {name: {"min": total[f"min:{name}"], "max": total[f"max:{name}"]} for name in known}
+
+
+async def _values(holder: Dataset, field: str, most: int, where: tuple[Filter, ...], desk: Desk) -> Answer:
+    """The commonest values of one field."""
+    found = holder.find(field)
+    if not found.groupable:
+        keys = await desk.keys(holder.name, field, where)
+        rows = [[key, count] for key, count in list(keys.items())[:most]]
+        return Answer(title=f"keys of {field} in {holder.name}", columns=["key", "events"], rows=rows)
+    values = await desk.values(holder.name, field, where, most=most)
+    head, _, key = field.partition(".")
+    if key and head in holder.maps and all(value is None for value, _ in values.counts):
+        known = await desk.keys(holder.name, head)
+        if known and key not in known:
+            raise unknown_name("a key", key, known, where=f"{head} in {holder.name}", many=True)
+    return Answer(
+        title=f"values of {field} in {holder.name}",
+        facts={"type": found.type, "distinct": values.distinct} | ({"unit": found.unit} if found.unit else {}),
+        columns=["value", "events"],
+        rows=[[value, count] for value, count in values.counts],
+    )
+
+
+async def _search(text: str, most: int, desk: Desk) -> Answer:
+    """Names that are near: datasets, fields, metrics, agents, and the values of the usual dimensions."""
+    held = [each.dataset for each in await desk.extents() if not dataset(each.dataset).registry]
+    places: list[tuple[str, str, Iterable[str]]] = [
+        ("dataset", "", [each.name for each in DATASETS]),
+        ("agent", "agents", await _agents(desk)),
+    ]
+    places += [("field", name, [f for f in dataset(name).names() if not f.endswith("<key>")]) for name in held]
+    for name in held:
+        holder = dataset(name)
+        for field in ("name", "channel", "model_name", "tool_name", "mcp_server_name", "endpoint_id", "user", "team"):
+            if field in holder.by_name:
+                kind = "metric" if field == "name" else field
+                places.append((kind, name, await _known(name, field, desk) if field != "team" else await _teams(name, desk)))
+        for each in holder.maps:
+            places.append(("key", name, [f"{each}.{key}" for key in await desk.keys(name, each)]))
+    rows = [[kind, name, where or None] for kind, where, names in places for name in nearest(text, names, most=5)]
+    order = nearest(text, [str(row[1]) for row in rows], most=len(rows))
+    rows.sort(key=lambda row: order.index(row[1]) if row[1] in order else len(order))
+    return Answer(
+        title="names near the search",
+        columns=["kind", "name", "in"] if rows else [],
+        rows=rows[:most],
+        notes=() if rows else ("no name is near; describe_metrics without search shows what is here",),
+    )
+
+
+async def _teams(name: str, desk: Desk) -> list[str]:
+    counts = (await desk.values(name, "team", most=SEARCHED)).counts
+    return [str(value) for value, _ in counts if value is not None]
+
+
+def _fit(answer: Answer, budget: int) -> Answer:
+    """As many of the first rows as the budget holds; how many those are is noted."""
+    count, rows = len(answer.rows), answer.rows
+    while answer.size() > budget and rows:
+        rows = rows[: min(len(rows) - 1, len(rows) * budget // answer.size() + 1)]
+        note = f"{len(rows)} of {count} rows shown to fit a budget of {budget:,} tokens"
+        answer = replace(answer, rows=rows, columns=answer.columns if rows else [], notes=(*answer.notes[:1], note)[-2:])
+    return answer
+
+
+DESCRIBE_METRICS = Tool(
+    name="describe_metrics",
+    title="What is here",
+    description=(
+        "Start here: datasets with extent, count and freshness; a dataset's fields with their commonest values; a "
+        "field's values; or, with search, the names that are near."
+    ),
+    params=DescribeParams,
+    run=describe_metrics,
+)

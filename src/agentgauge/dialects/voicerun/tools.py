@@ -1,0 +1,248 @@
+"""`list_custom_metrics` and `query_custom_metrics`: VoiceRun's custom metrics.
+
+Semantics: contract `voicerun` 4.2 and 4.6: totals and daily are plain sums; a timeseries sums counters, averages
+gauges and takes the 95th percentile of histograms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from agentgauge.core.answer import Answer
+from agentgauge.core.asking import DAY, agent_label, check_keys, interval_of, window_of, zone_of
+from agentgauge.core.catalog import dataset
+from agentgauge.core.errors import InvalidValue, quote, unknown_name
+from agentgauge.core.operation import Tool
+from agentgauge.core.parse import TIMES, Bucketed, Common, Compared, Object, Words
+from agentgauge.core.query import Filter, Measure, Query
+from agentgauge.core.series import Series, present
+from agentgauge.core.time import EARLIEST, LATEST, Bucket, Window, iso
+from agentgauge.dialects.voicerun.translate import BY_KIND, COUNT, SUM, label_field, system_filters, tag_filters
+
+if TYPE_CHECKING:
+    from agentgauge.core.operation import Desk
+
+EVER = Window(EARLIEST, LATEST)
+NAMES = 1_000
+"""The most metric names looked at for a refusal."""
+SESSION_POINTS = 1_000
+"""The most points of one session that are read."""
+_VENDOR = TIMES | {"startDate": "start", "endDate": "end", "agentId": "agent_id", "environmentId": "environment_id"}
+
+
+class ListMetricsParams(Common):
+    """Arguments of `list_custom_metrics`."""
+
+    aliases: ClassVar = {"metricName": "metric_name", "agentId": "agent_id"}
+
+    metric_name: str | None = None
+    agent_id: str | None = None
+
+
+class CustomMetricsParams(Compared, Bucketed):
+    """Arguments of `query_custom_metrics`."""
+
+    aliases: ClassVar = _VENDOR | {
+        "metricNames": "metric_names",
+        "metricName": "metric_names",
+        "metric_name": "metric_names",
+        "step": "interval",
+        "sessionId": "session_id",
+    }
+
+    metric_names: Words | None = None
+    view: Literal["totals", "daily", "timeseries", "session"] = "totals"
+    agent_id: str | None = None
+    environment_id: str | None = None
+    session_id: str | None = None
+    tags: Object | None = None
+    group_by: Words | None = None
+
+
+async def list_custom_metrics(params: ListMetricsParams, desk: Desk) -> Answer:
+    """Names, kinds and tags with their commonest values."""
+    where = system_filters(name=params.metric_name, agent_id=params.agent_id)
+    if params.metric_name:
+        await _known_names([params.metric_name], desk)
+    listed = await desk.ask(Query("points", EVER, (COUNT,), group_by=("name", "kind"), where=where))
+    tags = await _tags(where, desk)
+    keys = sorted(listed.groups, key=lambda key: tuple(str(part) for part in key))
+    for values in (10, 5, 3, 1, 0):
+        answer = Answer(
+            title="custom metrics",
+            columns=["metric", "kind", "tags"],
+            rows=[[*key, _shortened(tags.get(str(key[0]), {}), values)] for key in keys],
+            as_of=listed.as_of,
+            notes=(f"at most {values} values per tag shown, the commonest first",) if values < 10 else (),
+        )
+        if answer.size() <= params.budget:
+            return answer
+    return _cut_rows(answer, params.budget, len(keys), "metrics")
+
+
+async def _tags(where: tuple[Filter, ...], desk: Desk) -> dict[str, dict[str, list[str]]]:
+    """Metric name -> label -> its values, the commonest first."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for key in sorted(await desk.keys("points", "labels", where)):
+        field = f"labels.{key}"
+        table = await desk.ask(
+            Query("points", EVER, (COUNT,), group_by=("name", field), where=(*where, Filter(field, "IS_NULL", False)))
+        )
+        for name, value in table.groups:
+            found.setdefault(str(name), {}).setdefault(key, []).append(str(value))
+    return found
+
+
+def _shortened(tags: dict[str, list[str]], most: int) -> dict[str, Any]:
+    return {key: [*values[:most], *([f"+{len(values) - most}"] if len(values) > most else [])] for key, values in tags.items()}
+
+
+async def query_custom_metrics(params: CustomMetricsParams, desk: Desk) -> Answer:
+    """The view asked for."""
+    if (params.session_id is not None) != (params.view == "session"):
+        raise InvalidValue("session_id and view=session go together.", hint="Give both or neither.")
+    if params.view in ("totals", "daily", "session") and params.interval is not None:
+        raise InvalidValue(f"interval goes with view=timeseries, not {params.view}.")
+    if params.metric_names:
+        await _known_names(params.metric_names, desk)
+    if params.view == "session":
+        return await _session(params, desk)
+    names = (Filter("name", "IN", tuple(params.metric_names)),) if params.metric_names else ()
+    where = names + system_filters(agent_id=params.agent_id, environment_id=params.environment_id) + tag_filters(params.tags)
+    labels = tuple(dict.fromkeys(label_field(name) for name in params.group_by or ()))
+    for label in labels:
+        dataset("points").find(label)
+    tz = zone_of(params, desk)
+    window = window_of(params, desk, tz, default_ms=7 * DAY)
+    if params.view == "totals":
+        return await _totals(params, desk, Query("points", window, (SUM, COUNT), group_by=("name", "kind", *labels), where=where))
+    bucket, measure = Bucket("day", 1, tz), SUM
+    if params.view == "timeseries":
+        bucket, measure = interval_of(params, tz), await _measure(window, where, desk)
+    query = Query("points", window, (measure,), group_by=("name", *labels), where=where)
+    answer = await present(await _series(params, desk, query, bucket), desk)
+    return await check_keys(query, answer, desk)
+
+
+async def _series(params: CustomMetricsParams, desk: Desk, query: Query, bucket: Bucket | None) -> Series:
+    measure = query.measures[0]
+    heads = {"name": "metric"} | {name: name.removeprefix("labels.") for name in query.group_by if name != "name"}
+    timeline = params.view != "totals"
+    return Series(
+        title=f"custom metrics, {measure.label}" if timeline else "custom metrics, totals",
+        query=query,
+        tz=zone_of(params, desk),
+        budget=params.budget,
+        limit=params.limit,
+        timeline=timeline,
+        interval=bucket,
+        compare=params.compare_to is not None,
+        heads=heads,
+        label=await agent_label(query.group_by, desk),
+    )
+
+
+async def _totals(params: CustomMetricsParams, desk: Desk, query: Query) -> Answer:
+    """Sums and counts per metric; beside them the average of gauges and the p95 of histograms."""
+    kinds = await _kinds(query.window, query.where, desk)
+    beside = tuple(measure for kind, measure in BY_KIND.items() if kind != "counter" and kind in kinds)
+    query = replace(query, measures=(*query.measures, *beside))
+    answer = await present(await _series(params, desk, query, None), desk)
+    if len({row[0] for row in answer.rows}) > 1 and isinstance(answer.total, dict):
+        # Values of different metrics do not add up to anything; their number does.
+        answer = replace(answer, total=answer.total["count"], title="custom metrics, totals (total counts points)", prior=None)
+        if answer.other and isinstance(answer.other.total, dict):
+            answer = replace(answer, other=replace(answer.other, total={"count": answer.other.total["count"]}))
+    return await check_keys(query, answer, desk)
+
+
+async def _kinds(window: Window, where: tuple[Filter, ...], desk: Desk) -> dict[str, list[str]]:
+    """Kind -> the metrics of that kind in the window."""
+    table = await desk.ask(Query("points", window, (COUNT,), group_by=("kind", "name"), where=where))
+    found: dict[str, list[str]] = {}
+    for kind, name in table.groups:
+        found.setdefault(str(kind), []).append(str(name))
+    return found
+
+
+async def _measure(window: Window, where: tuple[Filter, ...], desk: Desk) -> Measure:
+    """The aggregation of a timeseries, by the kind of what is asked.
+
+    Raises:
+        InvalidValue: metrics of several kinds have none in common.
+    """
+    kinds = await _kinds(window, where, desk)
+    if len(kinds) > 1:
+        examples = "; ".join(f"{kind}: {', '.join(quote(name) for name in names[:2])}" for kind, names in kinds.items())
+        raise InvalidValue(
+            f"metrics of several kinds have no aggregation in common ({examples}).",
+            hint="Ask metric_names of one kind at a time, or view=totals.",
+        )
+    return BY_KIND[next(iter(kinds), "counter")]
+
+
+async def _session(params: CustomMetricsParams, desk: Desk) -> Answer:
+    """The points of one session, oldest first."""
+    assert params.session_id is not None
+    tz = zone_of(params, desk)
+    names = (Filter("name", "IN", tuple(params.metric_names)),) if params.metric_names else ()
+    own = system_filters(
+        session_id=params.session_id, agent_id=params.agent_id, environment_id=params.environment_id
+    )
+    points = await desk.rows("points", own + names + tag_filters(params.tags), most=SESSION_POINTS)
+    rows = [
+        [each["name"], each["kind"], iso(each["ts"], tz), each["value"], each.get("agent_id"), each.get("labels") or {}]
+        for each in points
+    ]
+    notes = () if rows else ("no point has that session and those filters",)
+    if len(rows) == SESSION_POINTS:
+        notes = (f"only the first {SESSION_POINTS:,} points were read",)
+    answer = Answer(
+        title="custom metrics of one session",
+        columns=["metric", "kind", "at", "value", "agent_id", "tags"],
+        rows=rows,
+        notes=notes,
+    )
+    return _cut_rows(answer, params.budget, len(rows), "points")
+
+
+def _cut_rows(answer: Answer, budget: int, count: int, what: str) -> Answer:
+    """The answer with as many of its first rows as fit, and a note of how many those are."""
+    rows: Sequence[Sequence[Any]] = answer.rows
+    while answer.size() > budget and rows:
+        rows = rows[: min(len(rows) - 1, len(rows) * budget // answer.size())]
+        answer = replace(answer, rows=rows, notes=(f"{len(rows)} of {count} {what} shown to fit a budget of {budget:,} tokens",))
+    return answer
+
+
+async def _known_names(names: Sequence[str], desk: Desk) -> None:
+    """Nothing, when every metric name exists.
+
+    Raises:
+        UnknownName: with the nearest.
+    """
+    known = [str(value) for value, _ in (await desk.values("points", "name", most=NAMES)).counts]
+    for name in names:
+        if name not in known:
+            raise unknown_name("a metric", name, known, many=True)
+
+
+LIST_CUSTOM_METRICS = Tool(
+    name="list_custom_metrics",
+    title="Custom metric names",
+    description="Names, kinds (counter, gauge, histogram) and tags of the custom metrics, with the tags' values.",
+    params=ListMetricsParams,
+    run=list_custom_metrics,
+)
+QUERY_CUSTOM_METRICS = Tool(
+    name="query_custom_metrics",
+    title="Custom metrics",
+    description=(
+        "Custom metrics: totals, daily sums, a timeseries (sum of counters, average of gauges, p95 of histograms), or "
+        "one session's points; filter by tags, group by tags or agent_id. Default: the last 7 days."
+    ),
+    params=CustomMetricsParams,
+    run=query_custom_metrics,
+)

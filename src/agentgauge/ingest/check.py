@@ -1,0 +1,364 @@
+"""Whether an object is an event, and what of it is stored: types, ranges and lengths, per field of the catalog.
+
+Above: `run`, for event lines and for events that a decoder derived. Below: `core.catalog`. Knows no file, no line
+numbers and no store. The rules are design section 3; a table of checkers per type is made once, when this is imported.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import isfinite
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import orjson
+
+from agentgauge.core.catalog import BY_NAME, BY_TYPE, LABELS, NAME_LENGTH, VALUE_LENGTH, Dataset, Field
+from agentgauge.core.errors import QUOTED_LENGTH, InvalidValue, clean, quote, unknown_name
+from agentgauge.core.time import EARLIEST, LATEST
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+AS_OF = "as_of"
+"""The type of the line that says up to when a dataset has been sent."""
+TYPES = (*BY_TYPE, AS_OF)
+
+_KEYS = frozenset({"type", "id", "ts"})
+_INT64 = 2**63
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ](?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_SIGNED = frozenset({("points", "value")})
+"""The numbers that may be negative."""
+_NAMES = frozenset({("points", "name")})
+"""The strings that are names: not empty, and no longer than one."""
+
+
+class Rejected(InvalidValue):
+    """Raised by an object that is no event: which field, and what is wrong with it."""
+
+    def __init__(self, field: str, reason: str, hint: str = "") -> None:
+        super().__init__(f"{field}: {reason}" if field else reason, hint=hint)
+        self.field = field
+        self.reason = f"{reason} {hint}".strip()
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a check had to mend."""
+
+    cleaned: bool = False
+    """Whether characters were taken out, or an unknown field was cut."""
+
+
+Checker: TypeAlias = "Callable[[Any, Tally], Any]"
+
+
+def check(line: object, tally: Tally | None = None) -> dict[str, Any]:
+    """The event of an object, ready for a Sink.
+
+    Raises:
+        Rejected: naming the field and the reason.
+    """
+    if not isinstance(line, dict):
+        raise Rejected("", "not a JSON object.")
+    given = cast("dict[str, Any]", line)
+    kind = given.get("type")
+    form = _FORMS.get(kind) if isinstance(kind, str) else None
+    if form is None:
+        return _other(given, kind)
+    tally = tally or Tally()
+    event: dict[str, Any] = {"type": kind, "id": _id(given.get("id")), "ts": _instant(given.get("ts"))}
+    extra: dict[str, Any] | None = None
+    checkers = form.checkers
+    for name, value in given.items():
+        if value is None or name in _KEYS:
+            continue
+        if (checker := checkers.get(name)) is not None:
+            event[name] = checker(value, tally)
+        else:
+            extra = extra or {}
+            extra[name] = value
+    for name in form.required:
+        if name not in event:
+            raise Rejected(name, f"missing; a {kind} has one.", form.hints[name])
+    if extra:
+        _keep(event, extra, tally)
+    return event
+
+
+def _other(given: Mapping[str, Any], kind: object) -> dict[str, Any]:
+    """The event of an `as_of` line; everything else has a type that does not exist."""
+    if kind == AS_OF:
+        dataset = given.get("dataset")
+        if not isinstance(dataset, str) or dataset not in BY_NAME:
+            raise Rejected("dataset", f"{_shown(dataset)} is not a dataset.", f"Valid: {', '.join(BY_NAME)}.")
+        return {"type": AS_OF, "dataset": dataset, "ts": _instant(given.get("ts"))}
+    if kind is None:
+        raise Rejected("type", "missing.", f"Valid: {', '.join(TYPES)}.")
+    if not isinstance(kind, str):
+        raise Rejected("type", f"{_shown(kind)} is not a string.")
+    error = unknown_name("a type of event", kind, TYPES)
+    raise Rejected("type", error.message, error.hint)
+
+
+def _id(value: object) -> str:
+    if not isinstance(value, str):
+        raise Rejected("id", "missing." if value is None else f"{_shown(value)} is not a string.")
+    if not 0 < len(value) <= NAME_LENGTH:
+        raise Rejected("id", f"{len(value)} characters long; 1 to {NAME_LENGTH} are taken.")
+    if clean(value) != value:
+        raise Rejected("id", "has control or invisible characters.")
+    return value
+
+
+def _instant(value: object) -> int:
+    if isinstance(value, str):
+        instant = _parsed(value)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        instant = value
+    elif value is None:
+        raise Rejected("ts", "missing.")
+    else:
+        raise Rejected("ts", f"{_shown(value)} is neither text nor a whole number of milliseconds.")
+    if not EARLIEST <= instant <= LATEST:
+        raise Rejected("ts", f"{_shown(value)} is not between 1970 and 2100.", "Integers are milliseconds since 1970.")
+    return instant
+
+
+def _parsed(text: str) -> int:
+    try:
+        if not _RFC3339.fullmatch(text):
+            raise ValueError
+        return (datetime.fromisoformat(text.upper()) - _EPOCH) // _MS
+    except (ValueError, OverflowError):
+        reason = f"{_shown(text)} is not a time with its offset."
+        raise Rejected("ts", reason, "Write RFC 3339, like 2026-05-05T14:00:00Z or ...+02:00.") from None
+
+
+def _string(field: Field) -> Checker:
+    name = field.name
+
+    def checker(value: Any, tally: Tally) -> str:
+        if type(value) is not str:
+            raise Rejected(name, f"{_shown(value)} is not a string.")
+        if not (value.isascii() and value.isprintable()):
+            value = _cleaned(value, tally)
+        if len(value) > VALUE_LENGTH:
+            raise _too_long(name, value, VALUE_LENGTH)
+        return value
+
+    return checker
+
+
+def _metric_name(field: Field) -> Checker:
+    string = _string(field)
+
+    def checker(value: Any, tally: Tally) -> str:
+        found: str = string(value, tally)
+        if not 0 < len(found) <= NAME_LENGTH:
+            raise _too_long(field.name, found, NAME_LENGTH, least=1)
+        return found
+
+    return checker
+
+
+def _code(field: Field) -> Checker:
+    string = _string(field)
+
+    def checker(value: Any, tally: Tally) -> str:
+        return str(value) if type(value) is int else string(value, tally)
+
+    return checker
+
+
+def _choice(field: Field) -> Checker:
+    name, values = field.name, frozenset(field.values)
+
+    def checker(value: Any, tally: Tally) -> str:
+        if type(value) is not str:
+            raise Rejected(name, f"{_shown(value)} is not a string.", f"Valid: {', '.join(field.values)}.")
+        if value not in values:
+            error = unknown_name(f"a {name}", value, field.values)
+            raise Rejected(name, error.message, error.hint)
+        return value
+
+    return checker
+
+
+def _boolean(field: Field) -> Checker:
+    def checker(value: Any, tally: Tally) -> bool:
+        if type(value) is not bool:
+            raise Rejected(field.name, f"{_shown(value)} is not true or false.")
+        return value
+
+    return checker
+
+
+def _integer(field: Field) -> Checker:
+    name = field.name
+
+    def checker(value: Any, tally: Tally) -> int:
+        if type(value) is float and value.is_integer():
+            value = int(value)
+        if type(value) is not int:
+            raise Rejected(name, f"{_shown(value)} is not a whole number.")
+        if not 0 <= value < _INT64:
+            raise Rejected(name, f"{_shown(value)} is out of range: 0 to 2^63 - 1.")
+        return value
+
+    return checker
+
+
+def _number(field: Field, *, signed: bool) -> Checker:
+    name = field.name
+
+    def checker(value: Any, tally: Tally) -> int | float:
+        if type(value) is int:
+            if not -_INT64 <= value < _INT64:
+                value = _double(name, value)
+        elif type(value) is not float:
+            raise Rejected(name, f"{_shown(value)} is not a number.")
+        elif not isfinite(value):
+            raise Rejected(name, f"{value} is not a finite number.")
+        if value < 0 and not signed:
+            raise Rejected(name, f"{_shown(value)} is negative.")
+        return value
+
+    return checker
+
+
+def _double(name: str, value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise Rejected(name, "is larger than a double.") from None
+
+
+def _strings(field: Field) -> Checker:
+    string = _string(field)
+
+    def checker(value: Any, tally: Tally) -> list[str]:
+        if type(value) is not list:
+            raise Rejected(field.name, f"{_shown(value)} is not a list of strings.")
+        given = cast("list[Any]", value)
+        if len(given) > LABELS:
+            raise Rejected(field.name, f"has {len(given)} entries; at most {LABELS} are taken.")
+        return list(dict.fromkeys([string(each, tally) for each in given]))
+
+    return checker
+
+
+def _map(field: Field) -> Checker:
+    """Labels are strings; metadata takes anything and keeps what is not a string as its JSON text."""
+    name, loose = field.name, field.name == "metadata"
+
+    def checker(value: Any, tally: Tally) -> dict[str, str]:
+        if type(value) is not dict:
+            raise Rejected(name, f"{_shown(value)} is not an object.")
+        given = cast("dict[str, Any]", value)
+        if len(given) > LABELS:
+            raise Rejected(name, f"has {len(given)} keys; at most {LABELS} are taken.")
+        found: dict[str, str] = {}
+        for key, each in given.items():
+            if each is not None:
+                text = each if type(each) is str else _json(f"{name}.{key}", each) if loose else None
+                _put(found, name, key, text, tally)
+        return found
+
+    return checker
+
+
+def _put(found: dict[str, str], name: str, key: str, text: str | None, tally: Tally) -> None:
+    if text is None:
+        raise Rejected(f"{name}.{_short(key)}", "is not a string.")
+    if not (key.isascii() and key.isprintable()):
+        key = _cleaned(key, tally)
+    if not (text.isascii() and text.isprintable()):
+        text = _cleaned(text, tally)
+    if not 0 < len(key) <= NAME_LENGTH:
+        raise _too_long(f"{name}.{_short(key)}", key, NAME_LENGTH, least=1)
+    if len(text) > VALUE_LENGTH:
+        raise _too_long(f"{name}.{_short(key)}", text, VALUE_LENGTH)
+    found.setdefault(key, text)
+
+
+def _keep(event: dict[str, Any], extra: Mapping[str, Any], tally: Tally) -> None:
+    """Puts unknown fields into the event's metadata. They never fail the line, unless there is too much to keep."""
+    metadata: dict[str, str] = event.setdefault("metadata", {})
+    for key, value in extra.items():
+        text = value if isinstance(value, str) else _json(key, value)
+        if len(text) > VALUE_LENGTH and not isinstance(value, list | dict):
+            text, tally.cleaned = text[:VALUE_LENGTH], True
+        _put(metadata, "metadata", key, text, tally)
+    if len(metadata) > LABELS:
+        raise Rejected("metadata", f"has {len(metadata)} keys with the unknown fields; at most {LABELS} are taken.")
+
+
+def _json(name: str, value: object) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except (TypeError, ValueError, RecursionError):
+        raise Rejected(name, "cannot be kept as JSON.") from None
+
+
+def _cleaned(text: str, tally: Tally) -> str:
+    found = clean(text)
+    if found != text:
+        tally.cleaned = True
+    return found
+
+
+def _too_long(name: str, value: str, most: int, *, least: int = 0) -> Rejected:
+    range_text = f"{least} to {most}" if least else f"at most {most:,}"
+    return Rejected(name, f"{len(value):,} characters long; {range_text} are taken.")
+
+
+def _short(key: str) -> str:
+    return clean(key)[:QUOTED_LENGTH]
+
+
+def _shown(value: object) -> str:
+    """A value as a reason may quote it."""
+    if isinstance(value, str):
+        return quote(value)
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "an object"
+    try:
+        return json.dumps(value)[:QUOTED_LENGTH]
+    except (TypeError, ValueError):  # an integer of more digits than Python writes
+        return f"a value of type {type(value).__name__}"
+
+
+def _checker(dataset: Dataset, field: Field) -> Checker:
+    if (dataset.name, field.name) in _NAMES:
+        return _metric_name(field)
+    if field.values:
+        return _choice(field)
+    if field.type == "number":
+        return _number(field, signed=(dataset.name, field.name) in _SIGNED)
+    by_type: dict[str, Callable[[Field], Checker]] = {
+        "string": _string,
+        "code": _code,
+        "integer": _integer,
+        "boolean": _boolean,
+        "strings": _strings,
+        "map": _map,
+    }
+    return by_type[field.type](field)
+
+
+class _Form:
+    """What is asked of the events of one type."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.checkers = {field.name: _checker(dataset, field) for field in dataset.fields}
+        required = [field for field in dataset.fields if field.required]
+        self.required = tuple(field.name for field in required)
+        self.hints = {field.name: f"Valid: {', '.join(field.values)}." if field.values else "" for field in required}
+
+
+_FORMS: Mapping[str, _Form] = {kind: _Form(dataset) for kind, dataset in BY_TYPE.items()}

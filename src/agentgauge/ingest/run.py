@@ -1,0 +1,138 @@
+"""From decoded lines to a store: check, batch, write, and say what became of each.
+
+Above: the import command, `POST /v1/events`, OTLP, the demo. Below: `check`, and a Sink that it is handed. Nothing is
+lost silently: every object is counted once, as accepted, duplicate, replaced or rejected.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from agentgauge.core.catalog import BY_TYPE
+from agentgauge.ingest.check import AS_OF, Rejected, Tally, check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from types import TracebackType
+
+    from agentgauge.core.query import Sink
+    from agentgauge.ingest.events import Item
+
+BATCH = 10_000
+"""The most events a Sink takes at once."""
+REJECTIONS = 100
+"""How many rejections a report tells in full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A line that was not taken."""
+
+    source: str
+    line: int | None
+    """From 1; None for an event that a decoder derived."""
+    field: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of the objects of a delivery. Only what is durable is counted as accepted."""
+
+    accepted: int = 0
+    duplicate: int = 0
+    replaced: int = 0
+    rejected: int = 0
+    cleaned: int = 0
+    """How many of the events taken had characters removed or an unknown field cut."""
+    rejections: list[Rejection] = field(default_factory=list[Rejection])
+    """The first hundred."""
+    datasets: Counter[str] = field(default_factory=Counter[str])
+    """Events taken (accepted, duplicate or replaced) per dataset."""
+
+
+class Intake:
+    """Takes objects in, in batches that may span sources. A context manager: what is left is written at its end.
+
+    A StoreError from the sink ends it; `report` then tells what was stored before.
+    """
+
+    def __init__(self, sink: Sink, on_progress: Callable[[Report], None] | None = None) -> None:
+        self.report = Report()
+        self._sink = sink
+        self._on_progress = on_progress
+        self._batch: list[Mapping[str, Any]] = []
+        self._cleaned = 0
+        self._tally = Tally()
+
+    def __enter__(self) -> Intake:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if kind is None:
+            self.flush()
+
+    def lines(self, items: Iterable[Item], source: str = "") -> None:
+        """Takes what `events.decode` gives."""
+        for number, value in items:
+            self._take(value, source, number)
+
+    def events(self, events: Iterable[Mapping[str, Any]], source: str = "") -> None:
+        """Takes events that a decoder derived."""
+        for event in events:
+            self._take(event, source, None)
+
+    def reject(self, source: str, line: int | None, rejected: Rejected) -> None:
+        """Counts an object that a decoder could not read."""
+        self.report.rejected += 1
+        if len(self.report.rejections) < REJECTIONS:
+            self.report.rejections.append(Rejection(source, line, rejected.field, rejected.reason))
+
+    def flush(self) -> None:
+        """Writes what is waiting."""
+        batch, self._batch = self._batch, []
+        cleaned, self._cleaned = self._cleaned, 0
+        if not batch:
+            return
+        receipt = self._sink.write(batch)
+        report = self.report
+        report.accepted += receipt.accepted
+        report.duplicate += receipt.duplicate
+        report.replaced += receipt.replaced
+        report.cleaned += cleaned
+        report.datasets.update(map(_dataset, batch))
+        if self._on_progress is not None:
+            self._on_progress(report)
+
+    def _take(self, value: object, source: str, line: int | None) -> None:
+        if isinstance(value, Rejected):
+            self.reject(source, line, value)
+            return
+        try:
+            event = check(value, self._tally)
+        except Rejected as rejected:
+            self._tally = Tally()
+            self.reject(source, line, rejected)
+            return
+        if self._tally.cleaned:
+            self._cleaned += 1
+            self._tally = Tally()
+        self._batch.append(event)
+        if len(self._batch) >= BATCH:
+            self.flush()
+
+
+def run(
+    items: Iterable[Item], sink: Sink, *, source: str = "", on_progress: Callable[[Report], None] | None = None
+) -> Report:
+    """Takes one source of lines in."""
+    with Intake(sink, on_progress) as intake:
+        intake.lines(items, source)
+    return intake.report
+
+
+def _dataset(event: Mapping[str, Any]) -> str:
+    kind = event["type"]
+    return event["dataset"] if kind == AS_OF else BY_TYPE[kind].name

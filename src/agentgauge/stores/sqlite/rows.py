@@ -1,0 +1,292 @@
+"""The rows of one organisation's file: a window as columns, and listings of them.
+
+Above: store. Below: core and sqlite3; numpy only once a window is read. Identifiers come from the catalog alone, values
+are bound. `conditions` says in SQL what `Column.fits` says in numpy; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import orjson
+
+from agentgauge.core.catalog import DATASETS, DERIVED, Dataset, dataset
+from agentgauge.core.errors import unknown_name
+from agentgauge.core.query import Extent, Filter, Query, Scalar, Values
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from agentgauge.stores.sqlite.columns import Coder, Column, Columns, Counter
+
+_Kind = TypeVar("_Kind", list[Any], dict[str, Any])
+
+WINDOW = 'select e.ts{columns} from "{table}" as e where e.ts >= ? and e.ts < ?{where} order by e.ts'
+AS_OF = "select as_of from watermarks where dataset = ?"
+EXTENT = 'select count(*), min(ts), max(ts) from "{table}"'
+VALUES = """
+select value, n, count(value) over () from (
+  select {value} as value, count(*) as n from "{table}" as e where {where} group by 1
+) order by n desc, value is null, value limit ?
+"""
+MEMBERS = """
+select value, n, count(value) over () from (
+  select t.value as value, count(*) as n
+  from "{table}" as e left join json_each(e."{field}") as t where {where} group by 1
+) order by n desc, value is null, value limit ?
+"""
+KEYS = """
+select t.key, count(*) as n from "{table}" as e, json_each(e."{field}") as t where {where}
+group by t.key order by n desc, t.key
+"""
+NEWEST = 'select e.id, max(e.ts), {columns} from "{table}" as e group by e.id order by e.id'
+LISTING = 'select e.ts, e.id, {columns} from "{table}" as e where {where} order by e.ts, e.id limit ?'
+
+_PORTION = 20_000
+"""Rows turned into columns at a time, so that a wide window never stands in memory as tuples."""
+_COMPARISONS: Mapping[str, str] = {
+    "EQUAL": "{x} = ?",
+    "NOT_EQUAL": "{x} <> ?",
+    "GREATER_THAN": "{x} > ?",
+    "LESS_THAN": "{x} < ?",
+    "GREATER_THAN_EQUAL": "{x} >= ?",
+    "LESS_THAN_EQUAL": "{x} <= ?",
+    "STRING_CONTAINS": "instr({x}, ?) > 0",
+    "STRING_NOT_CONTAINS": "instr({x}, ?) = 0",
+    "STRING_STARTS_WITH": "substr({x}, 1, {n}) = ?",
+    "STRING_NOT_STARTS_WITH": "substr({x}, 1, {n}) <> ?",
+    "STRING_ENDS_WITH": "substr({x}, -{n}) = ?",
+    "STRING_NOT_ENDS_WITH": "substr({x}, -{n}) <> ?",
+}
+_LISTS: Mapping[str, str] = {
+    "IN": "{x} in ({marks})",
+    "NOT_IN": "{x} is not null and {x} not in ({marks})",
+    "BETWEEN": "{x} between ? and ?",
+    "ARRAY_HAS_ANY": "exists (select 1 from json_each({x}) where value in ({marks}))",
+    "ARRAY_HAS_NONE": "not exists (select 1 from json_each({x}) where value in ({marks}))",
+}
+_SELECTIVE = frozenset({"EQUAL", "IN"})
+"""The filters SQLite tries too, so that fewer rows are read; the scan decides."""
+
+Sql = tuple[str, list[Any]]
+
+
+def read(connection: sqlite3.Connection | None, query: Query) -> Columns:
+    """The columns a question needs, of the rows in its window. No connection means no rows."""
+    from agentgauge.stores.sqlite.columns import Coder, Columns, Counter
+
+    holder = dataset(query.dataset)
+    names = _needed(query)
+    sources = {name: _stored(holder, name) for name in names}
+    numeric = {sources[name] for name in names if holder.find(name).measurable}
+    builders = {source: Counter() if source in numeric else Coder() for source in dict.fromkeys(sources.values())}
+    times = Counter()
+    if connection is not None:
+        where, bound = _selective(holder, query.where)
+        columns = "".join(f", {source}" for source in builders)
+        sql = WINDOW.format(columns=columns, table=holder.name, where=where)
+        cursor = connection.execute(sql, [query.window.start, query.window.end, *bound])
+        _fill(cursor, [times, *builders.values()])
+    built = {source: each.done() for source, each in builders.items()}
+    return Columns(times.done().values, {name: _column(holder, name, built[sources[name]]) for name in names})
+
+
+def as_of(connection: sqlite3.Connection, name: str) -> int | None:
+    """The instant up to which the dataset is known."""
+    row = connection.execute(AS_OF, [name]).fetchone()
+    return row[0] if row else None
+
+
+def extents(connection: sqlite3.Connection) -> list[Extent]:
+    """What is held of every dataset that has events."""
+    found: list[Extent] = []
+    for each in DATASETS:
+        count, first, last = connection.execute(EXTENT.format(table=each.name)).fetchone()
+        if count:
+            found.append(Extent(each.name, count, first, last, as_of(connection, each.name)))
+    return found
+
+
+def values(connection: sqlite3.Connection, holder: Dataset, name: str, where: Sequence[Filter], most: int) -> Values:
+    """The commonest values of a field, null among them, and how many distinct ones there are, null not among them."""
+    found, (condition, bound) = holder.find(name), conditions(holder, where)
+    if found.type == "strings":
+        sql, given = MEMBERS.format(field=name, table=holder.name, where=condition), bound
+    else:
+        value, keys = _expression(holder, name)
+        sql, given = VALUES.format(value=value, table=holder.name, where=condition), [*keys, *bound]
+    rows = connection.execute(sql, [*given, most]).fetchall()
+    as_value: Callable[[Any], Scalar] = bool if found.type == "boolean" else _itself
+    counts = [(None if value is None else as_value(value), n) for value, n, _ in rows]
+    return Values(name, counts, rows[0][2] if rows else 0)
+
+
+def keys(connection: sqlite3.Connection, holder: Dataset, name: str, where: Sequence[Filter]) -> dict[str, int]:
+    """The keys of a map field and how many events have each, the most frequent first."""
+    condition, bound = conditions(holder, where)
+    return dict(connection.execute(KEYS.format(field=name, table=holder.name, where=condition), bound).fetchall())
+
+
+def map_field(holder: Dataset, name: str) -> str:
+    """The name itself.
+
+    Raises:
+        UnknownName: if the dataset has no such map field.
+    """
+    if name not in holder.maps:
+        raise unknown_name("a map field", name, holder.maps, where=holder.name)
+    return name
+
+
+def newest(connection: sqlite3.Connection, holder: Dataset) -> dict[str, dict[str, Any]]:
+    """The newest row of every id."""
+    sql = NEWEST.format(columns=_all(holder), table=holder.name)
+    return {row[0]: _event(holder, row[1], row[0], row[2:]) for row in connection.execute(sql)}
+
+
+def listing(
+    connection: sqlite3.Connection, holder: Dataset, where: Sequence[Filter], most: int
+) -> list[dict[str, Any]]:
+    """The rows that fit, oldest first."""
+    condition, bound = conditions(holder, where)
+    sql = LISTING.format(columns=_all(holder), table=holder.name, where=condition)
+    return [_event(holder, row[0], row[1], row[2:]) for row in connection.execute(sql, [*bound, most])]
+
+
+def conditions(holder: Dataset, where: Sequence[Filter]) -> Sql:
+    """The filters as one SQL condition and the values it binds."""
+    parts: list[str] = []
+    bound: list[Any] = []
+    for condition in where:
+        sql, given = _condition(holder, condition)
+        parts.append(f"({sql})")
+        bound += given
+    return " and ".join(parts) or "1", bound
+
+
+def _condition(holder: Dataset, condition: Filter) -> Sql:
+    name, value = condition.operator, condition.value
+    x, given = _expression(holder, condition.field)
+    if name == "IS_NULL":
+        return f"{x} is {'' if value else 'not '}null", given
+    if isinstance(value, tuple):
+        wanted = [_bindable(each) for each in value if name == "BETWEEN" or _storable(each)]
+        sql = _LISTS[name].format(x=x, marks=", ".join("?" * len(wanted)))
+        return sql, [*given * sql.count(x), *wanted]
+    if not _storable(value) or (value == "" and name.endswith(("_WITH", "CONTAINS"))):
+        holds = ("_NOT_" in name or name.startswith("NOT_")) is (value != "")
+        return (f"{x} is not null", given) if holds else ("0", [])
+    length = len(value) if isinstance(value, str) else 0
+    return _COMPARISONS[name].format(x=x, n=length), [*given, _bindable(value)]
+
+
+def _storable(value: Scalar) -> bool:
+    """Whether a stored value can equal it: half a surrogate pair has no UTF-8."""
+    return not isinstance(value, str) or not any("\ud800" <= char <= "\udfff" for char in value)
+
+
+def _bindable(value: Scalar) -> Scalar:
+    if not isinstance(value, int) or -(2**63) <= value < 2**63:
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _selective(holder: Dataset, where: Sequence[Filter]) -> Sql:
+    chosen = [
+        each
+        for each in where
+        if each.operator in _SELECTIVE and each.field in holder.by_name and not holder.find(each.field).measurable
+    ]
+    sql, bound = conditions(holder, chosen)
+    return (f" and {sql}" if chosen else ""), bound
+
+
+def _needed(query: Query) -> list[str]:
+    names = [each.field for each in query.measures if each.field is not None]
+    names += [*query.group_by, *(each.field for each in query.where)]
+    if query.scope is not None:
+        names += ["team", "user"]
+    return list(dict.fromkeys(names))
+
+
+def _expression(holder: Dataset, name: str) -> Sql:
+    """A field as SQL: a column, a derived one, or one key of a map."""
+    head, dot, key = name.partition(".")
+    if dot and name not in holder.by_name:
+        return f'(select value from json_each(e."{head}") where key = ?)', [key]
+    return _stored(holder, name), []
+
+
+def _stored(holder: Dataset, name: str) -> str:
+    """What to read for a field: its column, the whole map for one of its keys, or what derives it."""
+    if name in holder.by_name:
+        return f'e."{name}"'
+    if name in DERIVED:
+        parts = [f'e."{part}"' for part in DERIVED[name].parts]
+        return f"({parts[0]} / 100) || 'xx'" if DERIVED[name].how == "status_class" else f"coalesce({', '.join(parts)})"
+    return f'e."{name.partition(".")[0]}"'
+
+
+def _fill(cursor: sqlite3.Cursor, builders: Sequence[Coder | Counter]) -> None:
+    while portion := cursor.fetchmany(_PORTION):
+        for builder, column in zip(builders, zip(*portion, strict=True), strict=True):
+            try:
+                builder.add(column)
+            except TypeError as error:
+                raise sqlite3.DataError("a number column holds something else") from error
+
+
+def _column(holder: Dataset, name: str, stored: Column) -> Column:
+    """The stored column as the field's type asks."""
+    from agentgauge.stores.sqlite.columns import Coded, Lists, recoded
+
+    if not isinstance(stored, Coded):
+        return stored
+    if holder.find(name).type == "boolean":
+        return recoded(stored, [bool(value) for value in stored.values])
+    if holder.find(name).type == "strings":
+        return Lists(stored.codes, [tuple(_decoded(text, list)) for text in stored.values])
+    _, dot, key = name.partition(".")
+    if dot and name not in holder.by_name:
+        return recoded(stored, [_decoded(text, dict).get(key) for text in stored.values])
+    return stored
+
+
+def _decoded(text: str, kind: type[_Kind]) -> _Kind:
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise sqlite3.DataError("a list or map is no JSON") from error
+    if not isinstance(found, kind):
+        raise sqlite3.DataError("a list or map is something else")
+    return found
+
+
+def _all(holder: Dataset) -> str:
+    return ", ".join(f'e."{each.name}"' for each in holder.fields)
+
+
+def _event(holder: Dataset, ts: int, id: str, cells: Sequence[Any]) -> dict[str, Any]:
+    event: dict[str, Any] = {"ts": ts, "id": id}
+    for each, value in zip(holder.fields, cells, strict=True):
+        if value is None or each.type not in _DECODE:
+            event[each.name] = value
+        else:
+            event[each.name] = _DECODE[each.type](value)
+    return event
+
+
+def _itself(value: Scalar) -> Scalar:
+    return value
+
+
+_DECODE: Mapping[str, Callable[[Any], Any]] = {
+    "boolean": bool,
+    "strings": lambda text: _decoded(text, list),
+    "map": lambda text: _decoded(text, dict),
+}

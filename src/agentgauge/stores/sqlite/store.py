@@ -1,0 +1,240 @@
+"""SqliteStore: answers questions from one organisation's SQLite file, which it only ever reads.
+
+Above: desks, through core.query.Store. Below: rows (SQL) and scan (numpy), loaded with the first question. One
+connection, one reader at a time, and every question in a read transaction of its own, so that its rows and its `as_of`
+are of one moment.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from agentgauge.core.catalog import Dataset, dataset
+from agentgauge.core.errors import DeadlineExceeded, StoreBusy, StoreCorrupt, StoreError
+from agentgauge.core.query import Extent, Filter, Query, Values, check, check_filter
+from agentgauge.stores.sqlite.schema import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+    from pathlib import Path
+
+    from agentgauge.core.table import Table
+
+_STEPS = 20_000
+"""How many of SQLite's own instructions pass between two looks at the clock."""
+_TABLES = "select count(*) from sqlite_schema"
+_RESTORE = "Restore a copy, or move it aside and import again."
+
+
+class SqliteStore:
+    """Implements core.query.Store. A file that is not there yet is an empty store."""
+
+    def __init__(self, path: Path, *, deadline_s: float = 10.0) -> None:
+        self._path = path.absolute()
+        self._deadline_s = deadline_s
+        self._turn = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._immutable = False
+        self._extents: tuple[int, Sequence[Extent]] | None = None
+
+    def query(self, query: Query) -> Table:
+        """The answer to a question."""
+        check(query)
+        from agentgauge.stores.sqlite import rows, scan
+
+        with self._reading() as connection:
+            columns = rows.read(connection, query)
+            as_of = rows.as_of(connection, query.dataset) if connection else None
+        return scan.answer(query, columns, as_of)
+
+    def extents(self) -> Sequence[Extent]:
+        """What it holds, a row per dataset that has events; counted again only after a write."""
+        from agentgauge.stores.sqlite import rows
+
+        with self._reading() as connection:
+            if connection is None:
+                return []
+            version: int = connection.execute("pragma data_version").fetchone()[0]
+            if self._extents is None or self._extents[0] != version:
+                self._extents = version, rows.extents(connection)
+            return self._extents[1]
+
+    def values(self, dataset: str, field: str, where: Sequence[Filter] = (), *, most: int = 10) -> Values:
+        """The values of one field over all time."""
+        from agentgauge.stores.sqlite import rows
+
+        holder = _checked(dataset, where)
+        holder.find(field)
+        with self._reading() as connection:
+            return rows.values(connection, holder, field, where, most) if connection else Values(field, [], 0)
+
+    def keys(self, dataset: str, field: str, where: Sequence[Filter] = ()) -> Mapping[str, int]:
+        """The keys of a map field and how many events have each."""
+        from agentgauge.stores.sqlite import rows
+
+        holder = _checked(dataset, where)
+        rows.map_field(holder, field)
+        with self._reading() as connection:
+            return rows.keys(connection, holder, field, where) if connection else {}
+
+    def registry(self, name: str) -> Mapping[str, Mapping[str, Any]]:
+        """The newest entry of each id of a registry."""
+        from agentgauge.stores.sqlite import rows
+
+        holder = dataset(name)
+        with self._reading() as connection:
+            return rows.newest(connection, holder) if connection else {}
+
+    def rows(self, dataset: str, where: Sequence[Filter], *, most: int) -> Sequence[Mapping[str, Any]]:
+        """The events themselves, oldest first, at most `most`."""
+        from agentgauge.stores.sqlite import rows
+
+        holder = _checked(dataset, where)
+        with self._reading() as connection:
+            return rows.listing(connection, holder, where, most) if connection else []
+
+    def close(self) -> None:
+        """Lets go of the file; the next question opens it again."""
+        with self._turn:
+            self._close()
+
+    @contextmanager
+    def _reading(self) -> Generator[sqlite3.Connection | None]:
+        """A connection inside a read transaction, None when there is nothing to read."""
+        end = monotonic() + self._deadline_s
+        if not self._turn.acquire(timeout=self._deadline_s):
+            raise self._late()
+        try:
+            connection = self._connect()
+            if connection is None:
+                yield None
+                return
+            connection.set_progress_handler(lambda: monotonic() > end, _STEPS)
+            connection.execute("begin")
+            yield connection if self._has_tables(connection) else None
+        except sqlite3.Error as error:
+            self._close()
+            raise self._explained(error) from error
+        finally:
+            self._end()
+            self._turn.release()
+
+    def _connect(self) -> sqlite3.Connection | None:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            self._close()
+            return None
+        except OSError as error:
+            raise self._unreadable() from error
+        if self._connection is None or self._file != (found.st_dev, found.st_ino):
+            self._close()
+            self._connection = self._open()
+            self._file = found.st_dev, found.st_ino
+        return self._connection
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return self._opened("mode=ro")
+        except sqlite3.OperationalError as error:
+            if not _name(error).startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")) or self._has_log():
+                raise
+        # A write-ahead log needs a shared-memory file beside it, which a read-only folder cannot take.
+        self._immutable = True
+        return self._opened("mode=ro&immutable=1")
+
+    def _opened(self, how: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{self._path.as_uri()}?{how}",
+            uri=True,
+            timeout=self._deadline_s,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            connection.execute("pragma query_only=1")
+            connection.execute(_TABLES).fetchone()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _has_log(self) -> bool:
+        try:
+            return self._path.with_name(self._path.name + "-wal").stat().st_size > 0
+        except OSError:
+            return False
+
+    def _has_tables(self, connection: sqlite3.Connection) -> bool:
+        version: int = connection.execute("pragma user_version").fetchone()[0]
+        if version > VERSION:
+            raise StoreCorrupt(
+                f"{self._path.name} was written by a newer agentgauge (format {version}, this one reads {VERSION}).",
+                hint="Upgrade agentgauge.",
+            )
+        if version == VERSION:
+            return True
+        if connection.execute(_TABLES).fetchone()[0]:
+            raise self._corrupt("is no agentgauge file")
+        return False
+
+    def _end(self) -> None:
+        if self._connection is not None and self._connection.in_transaction:
+            self._connection.rollback()
+        if self._immutable:  # it would never see a change
+            self._close()
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection, self._file, self._extents, self._immutable = None, None, None, False
+
+    def _explained(self, error: sqlite3.Error) -> StoreError:
+        name, file = _name(error), self._path.name
+        if name == "SQLITE_INTERRUPT":
+            return self._late()
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return StoreBusy(f"{file} is locked by another program.", hint="Try again in a moment.")
+        if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
+            return self._unreadable()
+        if name in ("SQLITE_IOERR_DATA", "SQLITE_IOERR_CORRUPTFS"):
+            return self._corrupt("fails its checksums")
+        if name.startswith("SQLITE_NOTADB"):
+            return self._corrupt("is no SQLite file")
+        if name.startswith(("SQLITE_IOERR", "SQLITE_FULL", "SQLITE_NOMEM")):
+            return StoreError(
+                f"{file} cannot be read from its disk ({name}).", hint="Check the disk and its free space."
+            )
+        return self._corrupt("is damaged")
+
+    def _corrupt(self, how: str) -> StoreCorrupt:
+        return StoreCorrupt(f"{self._path.name} {how}.", hint=_RESTORE)
+
+    def _unreadable(self) -> StoreError:
+        return StoreError(
+            f"{self._path.name} cannot be opened.",
+            hint="Check that this user may read the file and its folder, and write there while a -wal file exists.",
+        )
+
+    def _late(self) -> DeadlineExceeded:
+        return DeadlineExceeded(
+            f"the question took longer than {self._deadline_s:g} seconds.",
+            hint="Ask for a shorter window, or filter more.",
+        )
+
+
+def _checked(name: str, where: Sequence[Filter]) -> Dataset:
+    holder = dataset(name)
+    for condition in where:
+        check_filter(holder.find(condition.field), condition)
+    return holder
+
+
+def _name(error: sqlite3.Error) -> str:
+    """SQLite's name of the error; empty where Python raised it itself."""
+    return getattr(error, "sqlite_errorname", None) or ""
