@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones
@@ -120,6 +120,12 @@ def parse_bucket(text: str, zone: str = "UTC") -> Bucket:
     return Bucket(unit, count, zone)
 
 
+@cache
+def zone_names() -> frozenset[str]:
+    """Every IANA zone; found on the disk once, which takes 5 ms."""
+    return frozenset(available_timezones())
+
+
 @lru_cache(maxsize=64)
 def zone(name: str) -> ZoneInfo:
     """The IANA zone of that name.
@@ -130,7 +136,7 @@ def zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except Exception:
-        error = unknown_name("an IANA time zone", name, available_timezones(), many=True)
+        error = unknown_name("an IANA time zone", name, zone_names(), many=True)
         error.hint = (error.hint + " Use a name like Europe/Berlin, America/New_York or UTC.").strip()
         raise error from None
 

@@ -232,8 +232,11 @@ def join_numbers(parts: Sequence[Numbers]) -> Numbers:
         return Numbers(np.empty(0, np.int64))
     valued = [each.values for each in parts if each.present().any()]
     kinds = {each.dtype for each in valued} or {np.dtype(np.int64)}
-    kind = kinds.pop() if len(kinds) == 1 else np.dtype(np.float64)
-    if np.dtype(object) in kinds or not (len(kinds) == 1 or all(map(_fits_float, valued))):
+    if len(kinds) == 1:
+        (kind,) = kinds
+    elif np.dtype(object) not in kinds and all(map(_fits_float, valued)):
+        kind = np.dtype(np.float64)
+    else:
         kind = np.dtype(object)
     values = np.concatenate([_cast(each.values, kind) for each in parts])
     null = None

@@ -44,8 +44,8 @@ group by t.key order by n desc, t.key
 NEWEST = 'select e.id, max(e.ts), {columns} from "{table}" as e group by e.id order by e.id'
 LISTING = 'select e.ts, e.id, {columns} from "{table}" as e where {where} order by e.ts, e.id limit ?'
 
-_PORTION = 20_000
-"""Rows turned into columns at a time, so that a wide window never stands in memory as tuples."""
+_PORTION = 1_000
+"""Rows turned into columns at a time, so that they never leave the processor's cache as tuples."""
 _COMPARISONS: Mapping[str, str] = {
     "EQUAL": "{x} = ?",
     "NOT_EQUAL": "{x} <> ?",

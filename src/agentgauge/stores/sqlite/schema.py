@@ -82,8 +82,9 @@ def version(connection: sqlite3.Connection) -> int:
 
 
 def is_foreign(connection: sqlite3.Connection) -> bool:
-    """Whether a file without a version has tables already, so that some other program made it."""
-    return version(connection) == 0 and connection.execute("select 1 from sqlite_master").fetchone() is not None
+    """Whether some other program made this database."""
+    tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
+    return bool(tables or version(connection)) and "watermarks" not in tables
 
 
 def upgrade(connection: sqlite3.Connection) -> None:

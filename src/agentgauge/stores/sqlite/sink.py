@@ -35,6 +35,8 @@ Event: TypeAlias = "Mapping[str, Any]"
 Row = tuple[Any, ...]
 T = TypeVar("T")
 
+AS_OF = "as_of"
+"""The type of the events that move a watermark and are kept nowhere else."""
 BATCH = 10_000
 """The most events one turn takes."""
 WAL_LIMIT = 64 << 20
@@ -88,7 +90,7 @@ class SqliteSink:
         if connection is None:
             return
         with suppress(StoreBusy, OSError, sqlite3.Error), self._locked():
-            _checkpoint(connection)
+            self._checkpoint(connection)
             connection.close()
         with suppress(sqlite3.Error):
             connection.close()
@@ -131,7 +133,7 @@ class SqliteSink:
                     connection.execute("rollback")
                 raise
             if files.wal_size(self.path) > WAL_LIMIT:
-                _checkpoint(connection)
+                self._checkpoint(connection)
 
     def _store(
         self, connection: sqlite3.Connection, batch: Sequence[Event], marks: Mapping[str, Mark]
@@ -147,7 +149,7 @@ class SqliteSink:
             if newest is not None:
                 after[name] = watermarks.seen(mark, newest, now)
         for event in batch:
-            if event["type"] == "as_of":
+            if event["type"] == AS_OF:
                 name = event["dataset"]
                 mark = after.get(name, before.setdefault(name, marks.get(name, Mark())))
                 after[name] = watermarks.said(mark, event["ts"])
@@ -184,6 +186,18 @@ class SqliteSink:
     def _busy(self) -> StoreBusy:
         message = f"{self.path.name} was busy for {self._wait_s:g} s: another writer holds it."
         return StoreBusy(message, hint=files.BUSY_HINT)
+
+    def _checkpoint(self, connection: sqlite3.Connection) -> None:
+        """Copies the log into the file as far as readers allow, and empties it when none still reads it.
+
+        It waits for no reader; what is left is taken along by a later turn. The events are durable already, so that a
+        failure here (a full disk) is not a failure of the batch.
+        """
+        with suppress(sqlite3.Error):
+            connection.execute("pragma busy_timeout = 0")
+            connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+        with suppress(sqlite3.Error):
+            connection.execute(f"pragma busy_timeout = {int(self._wait_s * 1_000)}")
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=self._wait_s, isolation_level=None, check_same_thread=False)
@@ -312,8 +326,8 @@ def _rank(event: Event) -> int:
 def _by_dataset(batch: Iterable[Event]) -> dict[str, list[Event]]:
     found: dict[str, list[Event]] = {}
     for event in batch:
-        if (dataset := BY_TYPE.get(event["type"])) is not None:
-            found.setdefault(dataset.name, []).append(event)
+        if (kind := event["type"]) != AS_OF:
+            found.setdefault(BY_TYPE[kind].name, []).append(event)
     return found
 
 
@@ -325,16 +339,3 @@ def _batches(items: Iterable[T]) -> Iterator[list[T]]:
 
 def _left(until: float) -> float:
     return max(0.0, until - time.monotonic())
-
-
-def _checkpoint(connection: sqlite3.Connection) -> None:
-    """Copies the log into the file as far as readers allow, and empties it when none still reads it.
-
-    It waits for no reader; what is left is taken along by the next turn's. The events are durable already, so that a
-    failure here (a full disk) is not a failure of the batch.
-    """
-    with suppress(sqlite3.Error):
-        connection.execute("pragma busy_timeout = 0")
-        connection.execute("pragma wal_checkpoint(truncate)").fetchall()
-    with suppress(sqlite3.Error):
-        connection.execute("pragma busy_timeout = 1000")

@@ -17,8 +17,10 @@ Array = npt.NDArray[Any]
 EXACT = 2**53
 """Below it every integer is a float64."""
 _MANTISSA = 53
-_LOW = 26
-"""A 53-bit mantissa is summed in two halves, so that float64 holds 2**26 of them exactly."""
+_BAND = 8
+"""Neighbouring exponents that share an accumulator: a mantissa shifted by 7 still fits 60 bits."""
+_LOW = 30
+"""The bits of the lower of the two halves in which mantissas are summed, so that float64 holds 2**23 of them exactly."""
 
 
 def sum_by(cells: Array, count: int, values: Array) -> list[int | float]:
@@ -79,25 +81,26 @@ def _infinite(value: float) -> float:
 
 
 def _accumulated(cells: Array, count: int, values: Array) -> list[float]:
-    """A superaccumulator: mantissas are added as integers per cell and exponent, and rounded once at the end."""
+    """A superaccumulator: mantissas are added as integers per cell and band of exponents, and rounded once at the end."""
     fractions, exponents = np.frexp(values)
-    mantissas = np.ldexp(fractions, _MANTISSA).astype(np.int64)
     lowest = int(exponents.min())
-    span = int(exponents.max()) - lowest + 1
-    spots, places = compact(cells * span + (exponents - lowest), count * span)
-    high, low = mantissas >> _LOW, mantissas & (2**_LOW - 1)
-    highs = _halves(places, len(spots), high)
-    lows = _halves(places, len(spots), low)
+    exponents = exponents.astype(np.int64) - lowest
+    mantissas = np.ldexp(fractions, _MANTISSA).astype(np.int64) << exponents % _BAND
+    bands = exponents // _BAND
+    span = int(bands.max()) + 1
+    spots, places = compact(cells * span + bands, count * span)
+    highs = _halves(places, len(spots), mantissas >> _LOW)
+    lows = _halves(places, len(spots), mantissas & (2**_LOW - 1))
     totals = [0] * count
-    owners, shifts = (spots // span).tolist(), (spots % span).tolist()
-    for owner, shift, above, below in zip(owners, shifts, highs, lows, strict=True):
-        totals[owner] += ((above << _LOW) + below) << shift
+    owners, shifts = (spots // span).tolist(), (spots % span * _BAND).tolist()
+    for owner, shift, high, low in zip(owners, shifts, highs, lows, strict=True):
+        totals[owner] += ((high << _LOW) + low) << shift
     scale = lowest - _MANTISSA
     return [_rounded(total, scale) for total in totals]
 
 
 def _halves(places: Array, count: int, halves: Array) -> list[int]:
-    if len(places) < 2**_LOW:
+    if len(places) < EXACT >> _LOW:
         return np.bincount(places, weights=halves, minlength=count).astype(np.int64).tolist()
     return _added(places, count, halves).tolist()
 

@@ -1,0 +1,128 @@
+"""The composition root: settings, store, desk, dialects and faces, put together. The only module that imports them all.
+
+Heavy imports (numpy, sqlite-utils, genai-prices, mcp, rich) wait until they are used.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agentgauge.core.call import call, find_tool
+from agentgauge.core.operation import Tool, Written
+from agentgauge.desks.local import LocalDesk
+from agentgauge.dialects import DIALECTS
+from agentgauge.stores.sqlite import files
+from agentgauge.stores.sqlite.store import SqliteStore
+
+if TYPE_CHECKING:
+    from agentgauge.config import Settings
+    from agentgauge.core.answer import Answer
+    from agentgauge.ingest.run import Report
+    from agentgauge.stores.sqlite.sink import SqliteSink
+
+
+def wall_clock() -> int:
+    """The current instant, in ms UTC."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True)
+class App:
+    """agentgauge with its settings."""
+
+    settings: Settings
+    clock: Callable[[], int] = wall_clock
+
+    @cached_property
+    def store_path(self) -> Path:
+        """The file of the organisation.
+
+        Raises:
+            InvalidValue: if the organisation's name is not one.
+        """
+        return files.store_path(self.settings.home, self.settings.org)
+
+    @cached_property
+    def store(self) -> SqliteStore:
+        """The organisation's store; opening costs nothing until it is asked."""
+        return SqliteStore(self.store_path)
+
+    @cached_property
+    def tools(self) -> tuple[Tool[Any], ...]:
+        """The tools on offer; those that write only where writing is allowed."""
+        return tuple(tool for tool in all_tools() if self.settings.allow_write or not tool.writes)
+
+    def sink(self) -> SqliteSink:
+        """A writer to the organisation's store."""
+        from agentgauge.stores.sqlite.sink import SqliteSink
+
+        return SqliteSink(self.store_path, clock=self.clock)
+
+    def desk(self) -> LocalDesk:
+        """The desk of the machine's owner, now."""
+        return LocalDesk(
+            store=self.store,
+            now=self.clock(),
+            tz=self.settings.tz,
+            guards=[dialect.guard for dialect in DIALECTS if dialect.guard],
+            take=self.take if self.settings.allow_write else None,
+        )
+
+    async def call(self, name: str, arguments: Mapping[str, Any] | None) -> Answer:
+        """A tool's answer.
+
+        Raises:
+            GaugeError: whatever was wrong with the call, or went wrong with the store.
+        """
+        tool = find_tool(all_tools() if self._switched_off(name) else self.tools, name)
+        return await call(tool, arguments, self.desk())
+
+    def _switched_off(self, name: str) -> bool:
+        """Whether it is a tool that writes, which answers how to switch it on."""
+        return any(tool.name == name and tool.writes for tool in all_tools())
+
+    def take(self, lines: Sequence[Mapping[str, Any]]) -> Written:
+        """Checks and stores event lines."""
+        from agentgauge.ingest.run import run
+
+        with self.sink() as sink:
+            report = run(enumerate(lines, 1), sink)
+        rejections = [(each.line or 0, each.field, each.reason) for each in report.rejections]
+        return Written(report.accepted, report.duplicate, rejections)
+
+    def import_names(self, names: Sequence[str], on_progress: Callable[[Report], None] | None = None) -> Report:
+        """Imports files, folders, `-` or `claude-code`.
+
+        Raises:
+            InvalidValue: for what cannot be found or opened.
+            StoreError: what was stored before stays.
+        """
+        from agentgauge.ingest.imports import import_sources, sources_of
+
+        sources = sources_of(names, os.environ, Path.home())
+        with self.sink() as sink:
+            return import_sources(sources, sink, on_progress)
+
+    async def serve_stdio(self) -> None:
+        """Serves one MCP client over stdin and stdout until it hangs up."""
+        from agentgauge.faces.mcp import run_stdio
+
+        await run_stdio(self)
+
+    async def demo(self, say: Callable[[str], None]) -> None:
+        """Makes a store in a temporary place, asks it through a real client, and says question and answer."""
+        from agentgauge.demo import run
+
+        await run(say)
+
+
+def all_tools() -> tuple[Tool[Any], ...]:
+    """Every tool of every dialect, those that only read first."""
+    tools = [tool for dialect in DIALECTS for tool in dialect.tools]
+    return tuple(sorted(tools, key=lambda tool: tool.writes))

@@ -1,0 +1,215 @@
+"""The command line: parse, call, print. Thin; every fact comes from the tools and the importer.
+
+Above: `__main__`. Below: click, and an Application from the composition root.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import anyio
+import click
+
+from agentgauge import __version__
+from agentgauge.core.errors import CallerError, GaugeError, InvalidValue, StoreError, UpstreamError
+from agentgauge.faces import clients, progress
+
+if TYPE_CHECKING:
+    from agentgauge.core.answer import Answer
+
+DONE, FAULT, WRONG, FAILED, REJECTED = range(5)
+"""Exit codes: done; a fault of agentgauge; the command or question is wrong; the store, disk or a vendor failed; done,
+but some lines were rejected."""
+SHOWN_REJECTIONS = 20
+
+WELCOME = """\
+agentgauge is an MCP server: a client such as Claude Code or Cursor starts it and talks to it over stdin.
+
+  agentgauge demo                  see it answer, with synthetic data
+  agentgauge import claude-code    take in your own Claude Code runs
+  agentgauge ask usage_by_agent period=month group_by=model
+  agentgauge install claude-code   how to connect a client
+
+agentgauge --help lists every command."""
+
+
+class Application(Protocol):
+    """What the commands need of the composition root."""
+
+    async def call(self, name: str, arguments: Mapping[str, Any] | None) -> Answer:
+        """A tool's answer."""
+        ...
+
+    def import_names(self, names: Sequence[str], on_progress: Callable[[progress.Report], None] | None = None) -> progress.Report:
+        """Imports files, folders, `-` or `claude-code`."""
+        ...
+
+    def serve_stdio(self) -> Coroutine[Any, Any, None]:
+        """Serves one MCP client over stdin and stdout."""
+        ...
+
+    def demo(self, say: Callable[[str], None]) -> Coroutine[Any, Any, None]:
+        """Makes a store in a temporary place, asks it through a real client, and says question and answer."""
+        ...
+
+
+class Commands(click.Group):
+    """Turns our errors into one line on stderr and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command."""
+        try:
+            return super().invoke(ctx)
+        except GaugeError as error:
+            click.echo(str(error), err=True)
+            ctx.exit(exit_code(error))
+        except BrokenPipeError:
+            ctx.exit(DONE)
+
+
+def exit_code(error: GaugeError) -> int:
+    """What the process ends with."""
+    if isinstance(error, CallerError):
+        return WRONG
+    return FAILED if isinstance(error, StoreError | UpstreamError) else FAULT
+
+
+ORG = click.option("--org", metavar="NAME", help="The organisation whose store it is; else AGENTGAUGE_ORG, else default.")
+
+
+def commands(make: Callable[[str | None], Application]) -> click.Group:
+    """The command `agentgauge`; `make` gives the application of an organisation."""
+    group = Commands(
+        "agentgauge",
+        callback=_root(make),
+        params=[_org_option()],
+        help="The metrics server for AI agents. Without a command it is the MCP server over stdin and stdout.",
+        epilog="Exit codes: 0 done, 1 a fault of agentgauge, 2 wrong command or question, 3 the store failed, 4 done but "
+        "some lines were rejected. Variables: AGENTGAUGE_HOME, AGENTGAUGE_ORG, AGENTGAUGE_TZ, AGENTGAUGE_ALLOW_WRITE.",
+        invoke_without_command=True,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    group = click.version_option(__version__, prog_name="agentgauge")(group)
+    for add in (_demo, _import, _ask, _describe, _install):
+        group.add_command(add(make))
+    return group
+
+
+def _org_option() -> click.Option:
+    return click.Option(["--org"], metavar="NAME", help="The organisation; else AGENTGAUGE_ORG, else default.")
+
+
+def _root(make: Callable[[str | None], Application]) -> Callable[..., None]:
+    @click.pass_context
+    def root(ctx: click.Context, org: str | None) -> None:
+        if ctx.invoked_subcommand is not None:
+            ctx.obj = org
+        elif sys.stdin.isatty():
+            click.echo(WELCOME)
+        else:
+            anyio.run(make(org).serve_stdio)
+
+    return root
+
+
+def _demo(make: Callable[[str | None], Application]) -> click.Command:
+    @click.command("demo", help="Make a store in a temporary place, ask it through the real server, print the answers.")
+    def demo() -> None:
+        anyio.run(make(None).demo, click.echo)
+
+    return demo
+
+
+def _import(make: Callable[[str | None], Application]) -> click.Command:
+    @click.command("import")
+    @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+    @ORG
+    @click.pass_obj
+    def take(obj: str | None, paths: tuple[str, ...], org: str | None) -> None:
+        """Take in files, folders or - (standard input): event lines and Claude Code transcripts, plain or gzip.
+
+        `import claude-code` finds your local transcripts. The same file again changes nothing.
+        """
+        with progress.shown() as on_progress:
+            report = make(org or obj).import_names(paths, on_progress)
+        click.echo(progress.summary(report))
+        for line in progress.rejections(report, SHOWN_REJECTIONS):
+            click.echo(line, err=True)
+        if report.rejected:
+            sys.exit(REJECTED)
+
+    return take
+
+
+def _ask(make: Callable[[str | None], Application]) -> click.Command:
+    @click.command("ask")
+    @click.argument("tool")
+    @click.argument("words", nargs=-1, metavar="[KEY=VALUE]...")
+    @click.option("--json", "as_json", is_flag=True, help="Print the structured form.")
+    @ORG
+    @click.pass_obj
+    def ask(obj: str | None, tool: str, words: tuple[str, ...], as_json: bool, org: str | None) -> None:
+        """Ask a tool, as a model would: ask get_message_metrics metric=sent interval=1h group_by=channel."""
+        _print(anyio.run(make(org or obj).call, tool, arguments(words)), as_json)
+
+    return ask
+
+
+def _describe(make: Callable[[str | None], Application]) -> click.Command:
+    @click.command("describe")
+    @click.argument("dataset", required=False)
+    @click.option("--search", help="Names that are near this one.")
+    @click.option("--json", "as_json", is_flag=True, help="Print the structured form.")
+    @ORG
+    @click.pass_obj
+    def describe(obj: str | None, dataset: str | None, search: str | None, as_json: bool, org: str | None) -> None:
+        """Say what is here: the datasets, or the fields of one."""
+        asked = {"dataset": dataset, "search": search, "limit": 50, "budget": 8_000}
+        _print(anyio.run(make(org or obj).call, "describe_metrics", asked), as_json)
+
+    return describe
+
+
+def _install(_: Callable[[str | None], Application]) -> click.Command:
+    @click.command("install")
+    @click.argument("client", type=click.Choice(list(clients.CLIENTS)))
+    @click.option("--write", is_flag=True, help="Merge it into the client's configuration, keeping a backup.")
+    def install(client: str, write: bool) -> None:
+        """Show how to connect a client; with --write, connect it."""
+        click.echo(clients.install(clients.CLIENTS[client], Path.home(), write=write))
+
+    return install
+
+
+def arguments(words: Sequence[str]) -> dict[str, Any]:
+    """The arguments of `key=value` words; a value that is a JSON object or list is read as one.
+
+    Raises:
+        InvalidValue: a word without `=`, or a key given twice.
+    """
+    found: dict[str, Any] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise InvalidValue(f"{word!r} is not KEY=VALUE.", hint="For example: period=month group_by=model.")
+        if key in found:
+            raise InvalidValue(f"{key} is given twice.", hint=f"Give a list: {key}=a,b.")
+        found[key] = _value(value)
+    return found
+
+
+def _value(text: str) -> Any:
+    if text[:1] in "[{":
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _print(answer: Answer, as_json: bool) -> None:
+    click.echo(json.dumps(answer.structured(), ensure_ascii=False, indent=None) if as_json else answer.text())
