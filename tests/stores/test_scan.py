@@ -540,4 +540,4 @@ def _fsum(values: list[Any]) -> float:
     try:
         return float(sum(map(Fraction, values), Fraction(0)))
     except OverflowError:
-        return math.copysign(math.inf, sum(map(Fraction, values)))
+        return math.inf if sum(map(Fraction, values)) > 0 else -math.inf

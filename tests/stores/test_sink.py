@@ -124,7 +124,9 @@ def test_the_folders_are_for_their_owner_alone(tmp_path: Path) -> None:
 def test_a_file_of_the_newest_version_opens_without_sqlite_utils(path: Path) -> None:
     deliver(path, [message()])
     script = "import sys; deliver(message(id='m2')); assert 'sqlite_utils' not in sys.modules"
-    assert run_child(path, script).wait() == 0
+    child = run_child(path, script)
+    child.communicate()
+    assert child.returncode == 0
     assert rows(path, "select count(*) from messages") == [(2,)]
 
 

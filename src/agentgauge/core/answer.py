@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from agentgauge.core.errors import clean
@@ -79,7 +80,7 @@ class Rest:
     partial: Cell | Totals | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Answer:
     """What a tool says. `rows` follow `columns`; where there is an axis the last cell of a row is its list of values."""
 
@@ -108,12 +109,28 @@ class Answer:
         """Whether labels of the axis need a date: the window is more than one day."""
         return self.window is None or self.window.length > 26 * FIXED["hour"]
 
+    def fits(self, budget: int) -> bool:
+        """Whether both forms stay within a budget of tokens. A token is at least one byte, so short forms need no count."""
+        return max(len(self.text().encode()), len(self._json.encode())) <= budget or self.size() <= budget
+
     def size(self) -> int:
         """About how many tokens the larger of its two forms takes."""
-        return max(estimate(self.text()), estimate(json.dumps(self.structured(), ensure_ascii=False, separators=(",", ":"))))
+        return max(estimate(self.text()), estimate(self._json))
+
+    def text(self) -> str:
+        """The answer as a few lines: title and receipt, totals, then one line per series."""
+        return self._text
 
     def structured(self) -> dict[str, Any]:
         """The answer as JSON values; empty fields are left out, numbers unrounded, an absent group null."""
+        return self._structured
+
+    @cached_property
+    def _json(self) -> str:
+        return json.dumps(self._structured, ensure_ascii=False, separators=(",", ":"))
+
+    @cached_property
+    def _structured(self) -> dict[str, Any]:
         found: dict[str, Any] = {"title": self.title}
         if self.window:
             found |= {"start": iso(self.window.start, self.tz), "end": iso(self.window.end, self.tz)}
@@ -141,8 +158,8 @@ class Answer:
         found |= {"notes": list(self.notes)} if self.notes else {}
         return found | ({"finer": self.finer} if self.finer else {})
 
-    def text(self) -> str:
-        """The answer as a few lines: title and receipt, totals, then one line per series."""
+    @cached_property
+    def _text(self) -> str:
         lines = [self._receipt()]
         lines += [f"{name}: {_words(value)}" for name, value in self.facts.items()]
         if self.has_total:
@@ -180,22 +197,23 @@ class Answer:
     def _prior(self) -> dict[str, Any]:
         assert self.prior
         found: dict[str, Any] = {"total": _plain(self.prior.total), "change": _plain(self.prior.change)}
-        found["start"] = iso(self.prior.window.start, self.tz)
         if self.prior.compared is not None:
-            found |= {"end": iso(self.prior.window.end, self.tz), "compared_total": _plain(self.prior.compared)}
+            window = self.prior.window
+            found |= {"start": iso(window.start, self.tz), "end": iso(window.end, self.tz)}
+            found["compared_with"] = _plain(self.prior.compared)
         return found
 
     def _prior_words(self) -> str:
         assert self.prior
-        since = f" from {_stamp(self.prior.window.start, self.tz)}"
-        change = self.prior.change
-        if isinstance(self.prior.total, Mapping) and isinstance(change, Mapping):
-            each = [f"{name} {_number(value)}{_percent(change.get(name))}" for name, value in self.prior.total.items()]
-            words = f"prior period{since}: {', '.join(each)}"
+        total, change = self.prior.total, self.prior.change
+        if isinstance(total, Mapping) and isinstance(change, Mapping):
+            each = [f"{_quoted(name)} {_number(value)}{_percent(change.get(name))}" for name, value in total.items()]
+            words = f"prior period {', '.join(each)}"
         else:
-            words = f"prior period{since} {_words(self.prior.total)}{_percent(change)}"
+            words = f"prior period {_words(total)}{_percent(change)}"
         if self.prior.compared is not None:
-            words += f"; compared up to {_stamp(self.prior.window.end, self.tz)} with {_words(self.prior.compared)} now"
+            start, end = _stamp(self.prior.window.start, self.tz), _stamp(self.prior.window.end, self.tz)
+            words += f", {start} to {end}, compared with {_words(self.prior.compared)} in the same part of this period"
         return words
 
     def _other(self) -> dict[str, Any]:
@@ -253,17 +271,17 @@ def _ratio(now: Cell, prior: Cell) -> float | None:
 
 def _plain(value: Any) -> Any:
     """A value as JSON may carry it: strings cleaned and cut, no NaN, no infinity."""
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
     if isinstance(value, str):
         return _shown(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
     if isinstance(value, Mapping):
         items: Mapping[Any, Any] = value
         return {_shown(str(name)): _plain(each) for name, each in items.items()}
-    if isinstance(value, Sequence):
-        cells: Sequence[Any] = value
-        return [_plain(each) for each in cells]
-    return value
+    cells: Sequence[Any] = value
+    return [_plain(each) for each in cells]
 
 
 def _shown(text: str) -> str:
@@ -274,20 +292,22 @@ def _shown(text: str) -> str:
 def _cells(row: Sequence[Any]) -> list[str]:
     texts: list[str] = []
     for cell in row:
-        if isinstance(cell, Sequence) and not isinstance(cell, str):
+        if isinstance(cell, list | tuple):
             values: Sequence[Any] = cell
-            texts += [_cell(each) for each in values]
+            texts += map(_cell, values)
         else:
             texts.append(_cell(cell))
     return texts
 
 
 def _cell(value: Any) -> str:
+    if value is None or isinstance(value, int | float):
+        return _number(value)
     if isinstance(value, str):
         return _quoted(value)
     if isinstance(value, Mapping):
         return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
-    return _number(value)
+    return str(value)
 
 
 def _quoted(text: str) -> str:

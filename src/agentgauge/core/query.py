@@ -170,6 +170,10 @@ class Store(Protocol):
         """The events themselves, oldest first, at most `most`; for what is a listing, not a sum."""
         ...
 
+    def size(self) -> int:
+        """How large it is, in bytes; 0 when there is nothing. Costs next to nothing."""
+        ...
+
 
 @dataclass(slots=True)
 class Receipt:

@@ -81,12 +81,11 @@ async def present(want: Series, desk: Desk) -> Answer:
     answer = lay_out(want, table)
     if want.compare:
         answer = replace(answer, prior=await compare(want.query, table, ask, desk.now))
-    size = answer.size()
-    if size <= want.budget:
-        return _priced(want, answer, first, size)
+    if answer.fits(want.budget):
+        return _priced(want, answer, first)
     bare = replace(answer, rows=_without_peak(answer), columns=[head for head in answer.columns if head != "peak"])
-    if bare.size() <= want.budget:
-        return _priced(want, bare, first, size)
+    if bare.fits(want.budget):
+        return _priced(want, bare, first)
     return await _fitted(want, ask, bare, first)
 
 
@@ -222,7 +221,7 @@ async def _fitted(want: Series, ask: Ask, draft: Answer, first: Plan) -> Answer:
         answer = replace(answer, notes=_fit_notes(want, first, plan, kept) + answer.notes, finer=cost.finer(want, first, plan))
         if plan.n == 0:
             answer = replace(answer, columns=[], rows=[], other=None)
-        if answer.size() <= want.budget:
+        if answer.fits(want.budget):
             return answer
     return _smallest(replace(draft, columns=[], rows=[], other=None, axis=None), want, cost, first)
 
@@ -235,7 +234,7 @@ def _smallest(answer: Answer, want: Series, cost: Cost, first: Plan) -> Answer:
         replace(answer, notes=note + answer.notes),
         replace(answer, notes=note + answer.notes, prior=None),
     )
-    return next((each for each in candidates if each.size() <= want.budget), candidates[-1])
+    return next((each for each in candidates if each.fits(want.budget)), candidates[-1])
 
 
 def _as_distribution(want: Series, plan: Plan) -> Series:
@@ -272,25 +271,25 @@ def _fit_notes(want: Series, first: Plan, plan: Plan, kept: int) -> tuple[str, .
     return tuple(notes)
 
 
-def _priced(want: Series, answer: Answer, plan: Plan, size: int) -> Answer:
+def _priced(want: Series, answer: Answer, plan: Plan) -> Answer:
     """The answer with the price of the next finer interval, when the interval was chosen and there is room to say so."""
     if plan.bucket is None or want.interval is not None:
         return answer
-    cost = Cost(answer, size)
+    cost = Cost(answer)
     finer = [step for step in (parse_bucket(each, want.tz) for each in LADDER) if step.rough_ms < plan.bucket.rough_ms]
     for step in reversed(finer[-3:]):
         price = cost.predict(want.query.window, Plan(step, plan.n))
-        if size * 1.3 < price <= MOST_TOKENS and want.query.window.length / step.rough_ms <= 10_000:
+        if cost.size * 1.3 < price <= MOST_TOKENS and want.query.window.length / step.rough_ms <= 10_000:
             priced = replace(answer, finer=_price_words(step, price))
-            return priced if priced.size() <= want.budget else answer
+            return priced if priced.fits(want.budget) else answer
     return answer
 
 
 class Cost:
     """What a draft's cells cost, and so what another plan would."""
 
-    def __init__(self, draft: Answer, size: int | None = None) -> None:
-        self.size = size or draft.size()
+    def __init__(self, draft: Answer) -> None:
+        self.size = draft.size()
         self.lines = max(1, len(draft.rows) + (1 if draft.other else 0))
         self.buckets = len(draft.axis.edges) - 1 if draft.axis else 0
         bare = replace(draft, rows=[row[:-1] for row in draft.rows], columns=draft.columns[:-1], other=None) if draft.axis else draft

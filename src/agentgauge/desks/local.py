@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from anyio import to_thread
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from agentgauge.core.query import Extent, Filter, Query, Store, Values
     from agentgauge.core.table import Table
 
+T = TypeVar("T")
+SMALL = 1 << 20
+"""The size, in bytes, below which any question takes less than a few milliseconds."""
 Guard = Callable[["Query", Principal], "Query"]
 
 
@@ -40,27 +43,33 @@ class LocalDesk:
         """The store's answer to the question, once every guard has let it pass or narrowed it."""
         for guard in self.guards:
             query = guard(query, self.who)
-        return await to_thread.run_sync(self.store.query, query)
+        return await self._run(partial(self.store.query, query))
 
     async def extents(self) -> Sequence[Extent]:
         """What is here, a row per dataset that has events."""
-        return await to_thread.run_sync(self.store.extents)
+        return await self._run(self.store.extents)
 
     async def values(self, dataset: str, field: str, where: Sequence[Filter] = (), *, most: int = 10) -> Values:
         """The values a field takes."""
-        return await to_thread.run_sync(partial(self.store.values, dataset, field, where, most=most))
+        return await self._run(partial(self.store.values, dataset, field, where, most=most))
 
     async def keys(self, dataset: str, field: str, where: Sequence[Filter] = ()) -> Mapping[str, int]:
         """The keys of a map field."""
-        return await to_thread.run_sync(self.store.keys, dataset, field, where)
+        return await self._run(partial(self.store.keys, dataset, field, where))
 
     async def registry(self, name: str) -> Mapping[str, Mapping[str, Any]]:
         """The newest entry of each id of a registry."""
-        return await to_thread.run_sync(self.store.registry, name)
+        return await self._run(partial(self.store.registry, name))
 
     async def rows(self, dataset: str, where: Sequence[Filter], *, most: int) -> Sequence[Mapping[str, Any]]:
         """Events themselves, oldest first."""
-        return await to_thread.run_sync(partial(self.store.rows, dataset, where, most=most))
+        return await self._run(partial(self.store.rows, dataset, where, most=most))
+
+    async def _run(self, read: Callable[[], T]) -> T:
+        """Reads in a worker thread; a store so small that waking one takes longer is read at once."""
+        if self.store.size() < SMALL:
+            return read()
+        return await to_thread.run_sync(read)
 
     async def write(self, lines: Sequence[Mapping[str, Any]]) -> Written:
         """Checks and stores event lines.

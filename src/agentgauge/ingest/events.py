@@ -32,7 +32,7 @@ _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 _PREFIX = json.JSONDecoder()
 
 
-def decode(stream: BufferedReader) -> Iterator[Item]:
+def decode(stream: BufferedReader[Any]) -> Iterator[Item]:
     """The objects of a stream of JSON Lines, or of one JSON array."""
     try:
         start = stream.peek().removeprefix(_BOM).lstrip()
@@ -98,7 +98,7 @@ def _lines(stream: BufferedIOBase) -> Iterator[Item]:
                 while line and not line.endswith(b"\n"):
                     line = stream.readline(LINE_LIMIT)
                 yield number, Rejected("", f"the line is longer than {LINE_LIMIT >> 20} MiB.")
-            elif not line.isspace():
+            elif line and not line.isspace():
                 yield number, _object(line)
     except _DAMAGED as error:
         yield number + 1, _damaged(error)

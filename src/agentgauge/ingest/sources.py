@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from agentgauge.core.errors import InvalidValue, quote
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    Stream = BufferedReader | gzip.GzipFile
+    Stream = BufferedReader[Any] | gzip.GzipFile
 
 STDIN = "-"
 ENDINGS = tuple(f"{ending}{packed}" for ending in (".jsonl", ".ndjson", ".json") for packed in ("", ".gz"))
@@ -50,7 +50,7 @@ class Opened:
         self.name = name
         chained = _Chained(rest)
         self._head = chained.head
-        self.stream = BufferedReader(chained, _BUFFER)
+        self.stream: BufferedReader[Any] = BufferedReader(chained, _BUFFER)
 
     def first_lines(self, most: int = HEAD_LINES) -> list[bytes]:
         """The first lines, as far as they lie in the first MiB."""

@@ -19,8 +19,9 @@ from agentgauge.dialects.truefoundry.columns import DATASOURCES, FULL, Datasourc
 if TYPE_CHECKING:
     from agentgauge.core.operation import Principal
 
-TOTAL = Measure("count", None, "total")
-"""The implicit COUNT(*) of every row (contract 3.4)."""
+COUNT = Measure("count", None, "count")
+TOTAL = replace(COUNT, label="total")
+"""The implicit COUNT(*) of every row, by the vendor's key (contract 3.4); our own datasets call it count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def aggregations(asked: Sequence[Mapping[str, Any]] | None, of: Source) -> tuple
         UnknownName: an aggregation or a column that does not exist.
         InvalidValue: an entry of another form.
     """
-    found = [TOTAL]
+    found = [TOTAL if of.wire else COUNT]
     for each in asked or ():
         if not isinstance(each.get("type"), str) or set(each) - {"type", "column"}:
             raise InvalidValue("an aggregation is {type, column}.", hint='For example {"type":"p99","column":"latencyMs"}.')
@@ -75,7 +76,7 @@ def aggregations(asked: Sequence[Mapping[str, Any]] | None, of: Source) -> tuple
         if name is None and each["type"] != "count":
             raise InvalidValue(f"the aggregation {each['type']!r} needs a column.")
         made = measure(each["type"], _column(str(name), of, "a column") if name else None)
-        label = _label(each["type"], str(name), of) if name else "count"
+        label = _label(each["type"], str(name), of) if name else found[0].label
         if label not in {known.label for known in found}:
             found.append(replace(made, label=label))
     return tuple(found)

@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from agentgauge.core.catalog import Dataset, dataset
-from agentgauge.core.errors import DeadlineExceeded, StoreBusy, StoreCorrupt, StoreError
+from agentgauge.core.catalog import REGISTRIES, Dataset, dataset, names
+from agentgauge.core.errors import DeadlineExceeded, StoreBusy, StoreCorrupt, StoreError, unknown_name
 from agentgauge.core.query import Extent, Filter, Query, Values, check, check_filter
+from agentgauge.stores.sqlite import files
 from agentgauge.stores.sqlite.schema import VERSION
 
 if TYPE_CHECKING:
@@ -86,7 +87,9 @@ class SqliteStore:
         """The newest entry of each id of a registry."""
         from agentgauge.stores.sqlite import rows
 
-        holder = dataset(name)
+        holder = next((each for each in REGISTRIES if each.name == name), None)
+        if holder is None:
+            raise unknown_name("a registry", name, names(REGISTRIES))
         with self._reading() as connection:
             return rows.newest(connection, holder) if connection else {}
 
@@ -97,6 +100,13 @@ class SqliteStore:
         holder = _checked(dataset, where)
         with self._reading() as connection:
             return rows.listing(connection, holder, where, most) if connection else []
+
+    def size(self) -> int:
+        """The length of the file and of its write-ahead log, in bytes."""
+        try:
+            return self._path.stat().st_size + files.wal_size(self._path)
+        except OSError:
+            return 0
 
     def close(self) -> None:
         """Lets go of the file; the next question opens it again."""

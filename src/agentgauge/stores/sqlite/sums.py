@@ -110,7 +110,7 @@ def _rounded(total: int, scale: int) -> float:
     try:
         return float(total << scale) if scale >= 0 else total / (1 << -scale)
     except OverflowError:
-        return math.copysign(math.inf, total)
+        return math.inf if total > 0 else -math.inf
 
 
 def _mixed(cells: Array, count: int, values: Array) -> list[int | float]:
@@ -126,4 +126,4 @@ def _as_float(total: Fraction | float) -> float:
     try:
         return float(total)
     except OverflowError:
-        return math.copysign(math.inf, total)
+        return math.inf if total > 0 else -math.inf
