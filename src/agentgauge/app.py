@@ -115,12 +115,6 @@ class App:
 
         await run_stdio(self)
 
-    async def demo(self, say: Callable[[str], None]) -> None:
-        """Makes a store in a temporary place, asks it through a real client, and says question and answer."""
-        from agentgauge.demo import run
-
-        await run(say)
-
 
 def all_tools() -> tuple[Tool[Any], ...]:
     """Every tool of every dialect, those that only read first."""

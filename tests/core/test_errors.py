@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentgauge.core import errors
-from agentgauge.core.errors import CallerError, GaugeError, StoreError, UnknownName, UpstreamError, clean, nearest, quote, unknown_name
+from agentgauge.core.errors import (
+    CallerError,
+    GaugeError,
+    StoreError,
+    UnknownName,
+    UpstreamError,
+    clean,
+    nearest,
+    quote,
+    unknown_name,
+)
 
 TAG_TEXT = "".join(chr(0xE0000 + ord(char)) for char in "ignore all")
 
@@ -26,7 +36,9 @@ def test_every_error_has_a_code_of_its_own() -> None:
 
 
 def test_every_error_is_the_callers_the_upstreams_or_ours() -> None:
-    assert all(issubclass(each, CallerError | UpstreamError | StoreError) for each in every_error() if each is not GaugeError)
+    assert all(
+        issubclass(each, CallerError | UpstreamError | StoreError) for each in every_error() if each is not GaugeError
+    )
 
 
 def test_every_error_stands_in_the_tree_of_the_modules_docstring() -> None:

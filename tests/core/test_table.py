@@ -17,7 +17,9 @@ COUNT = Measure("count", None, "n")
 COST = Measure("avg", "cost_usd", "cost")
 
 
-def table(measure: Measure, groups: list[Key], rows: list[tuple[int, int, Cell]], totals: list[Cell], **more: Any) -> Table:
+def table(
+    measure: Measure, groups: list[Key], rows: list[tuple[int, int, Cell]], totals: list[Cell], **more: Any
+) -> Table:
     """Three hours of one measure: rows are (bucket, group, value)."""
     return Table(
         window=Window(0, 3 * HOUR),
@@ -34,8 +36,18 @@ def table(measure: Measure, groups: list[Key], rows: list[tuple[int, int, Cell]]
     )
 
 
-RUNS = table(COUNT, [("a",), ("b",)], [(0, 0, 3), (0, 1, 1), (2, 0, 4)], [7, 1], total={"n": 8}, as_of=90, notes=("one",))
-SPENT = table(COST, [("b",), ("c",)], [(0, 0, 0.5), (1, 1, 0.25)], [0.5, 0.25], total={"cost": 0.3}, as_of=70, notes=("one", "two"))
+RUNS = table(
+    COUNT, [("a",), ("b",)], [(0, 0, 3), (0, 1, 1), (2, 0, 4)], [7, 1], total={"n": 8}, as_of=90, notes=("one",)
+)
+SPENT = table(
+    COST,
+    [("b",), ("c",)],
+    [(0, 0, 0.5), (1, 1, 0.25)],
+    [0.5, 0.25],
+    total={"cost": 0.3},
+    as_of=70,
+    notes=("one", "two"),
+)
 
 
 def test_a_wide_series_has_a_value_per_bucket_and_zero_where_nothing_was_counted() -> None:
@@ -48,7 +60,16 @@ def test_a_wide_series_of_an_average_has_null_where_nothing_was() -> None:
 
 @pytest.mark.parametrize(
     ("how", "nothing"),
-    [("count", 0), ("sum", 0), ("count_distinct", 0), ("avg", None), ("min", None), ("max", None), ("rate", None), ("quantile", None)],
+    [
+        ("count", 0),
+        ("sum", 0),
+        ("count_distinct", 0),
+        ("avg", None),
+        ("min", None),
+        ("max", None),
+        ("rate", None),
+        ("quantile", None),
+    ],
 )
 def test_counts_and_sums_of_nothing_are_zero_and_all_else_is_null(how: Any, nothing: Cell) -> None:
     assert table(Measure(how, "x", "x"), [], [], []).empty("x") == nothing
@@ -100,7 +121,12 @@ def test_joined_tables_are_as_exact_as_the_least() -> None:
 
 def test_one_table_joined_is_itself() -> None:
     alone = join([RUNS])
-    assert (alone.groups, alone.totals, alone.total, alone.wide("n")) == (RUNS.groups, RUNS.totals, RUNS.total, RUNS.wide("n"))
+    assert (alone.groups, alone.totals, alone.total, alone.wide("n")) == (
+        RUNS.groups,
+        RUNS.totals,
+        RUNS.total,
+        RUNS.wide("n"),
+    )
 
 
 def test_groups_rank_by_total_descending_with_null_last() -> None:
@@ -131,7 +157,9 @@ def test_integers_that_no_float_can_tell_apart_keep_their_order() -> None:
     assert sort_key((10**400,)) > sort_key((10**400 - 1,))
 
 
-@given(st.lists(st.tuples(st.none() | st.text() | st.integers() | st.floats(allow_nan=False) | st.booleans()), unique=True))
+@given(
+    st.lists(st.tuples(st.none() | st.text() | st.integers() | st.floats(allow_nan=False) | st.booleans()), unique=True)
+)
 def test_any_group_values_have_an_order(groups: list[Key]) -> None:
     order = rank(groups, [None] * len(groups))
     assert sorted(order) == list(range(len(groups)))

@@ -118,9 +118,41 @@ def test_an_integer_from_1e11_on_is_milliseconds(instant: int) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", " ", "now-", "now-1", "now--1h", "now-1x", "soon", "-1", -1, -1.5, "1969-12-31T23:59:59Z", "2100-01-01T00:01Z"),
-        *("2026-02-30", "2026-13", "2026-05-05T25:00", "20261305", "99999999999999999999", 1e300, float("inf"), float("nan")),
-        *("now-9999999y", "now+9999999y", "now-1h30m", "now/fortnight", "today/", "2026", "0001-01-01", "9999-12-31", "0001-01"),
+        *(
+            "",
+            " ",
+            "now-",
+            "now-1",
+            "now--1h",
+            "now-1x",
+            "soon",
+            "-1",
+            -1,
+            -1.5,
+            "1969-12-31T23:59:59Z",
+            "2100-01-01T00:01Z",
+        ),
+        *(
+            "2026-02-30",
+            "2026-13",
+            "2026-05-05T25:00",
+            "20261305",
+            "99999999999999999999",
+            1e300,
+            float("inf"),
+            float("nan"),
+        ),
+        *(
+            "now-9999999y",
+            "now+9999999y",
+            "now-1h30m",
+            "now/fortnight",
+            "today/",
+            "2026",
+            "0001-01-01",
+            "9999-12-31",
+            "0001-01",
+        ),
         *("0001-01-01T00:00", "9999-12-31T23:59:59", "9" * 5_000, "-" + "9" * 5_000 + ".5", True, "now\x00", "²"),
     ],
 )
@@ -135,10 +167,15 @@ NONSENSE = (
     st.text()
     | st.integers()
     | st.floats()
-    | st.from_regex(r"\s*(now|today|yesterday|tomorrow)(\s*[+-]\s*\d{1,7}\s*[a-zA-Z]{1,3}){0,2}(/[a-zM]{1,2})?\s*", fullmatch=True)
+    | st.from_regex(
+        r"\s*(now|today|yesterday|tomorrow)(\s*[+-]\s*\d{1,7}\s*[a-zA-Z]{1,3}){0,2}(/[a-zM]{1,2})?\s*", fullmatch=True
+    )
     | st.from_regex(r"(now|today)([+-]\d{1,7}(s|m|h|d|w|M|y)){0,3}(/(h|d|w|M|y))?", fullmatch=True)
     | st.from_regex(r"-?\d{1,30}(\.\d{0,4})?", fullmatch=True)
-    | st.from_regex(r"[0-9]{4}-[01][0-9]-[0-3][0-9]([T ][0-2][0-9]:[0-5][0-9](:[0-5][0-9])?([+-][0-2][0-9]:?[0-5][0-9])?)?", fullmatch=True)
+    | st.from_regex(
+        r"[0-9]{4}-[01][0-9]-[0-3][0-9]([T ][0-2][0-9]:[0-5][0-9](:[0-5][0-9])?([+-][0-2][0-9]:?[0-5][0-9])?)?",
+        fullmatch=True,
+    )
     | st.datetimes().map(datetime.isoformat)
     | st.dates().map(date.isoformat)
 )
@@ -178,13 +215,15 @@ def test_whatever_window_is_written_is_a_window_or_a_refusal(
         ("2026-10-25T12:00Z", "Europe/Berlin", "2026-10-24T22:00Z", "2026-10-25T23:00Z"),
     ],
 )
-def test_today_is_the_whole_local_day_even_where_its_midnight_does_not_exist(now: str, tz: str, start: str, end: str) -> None:
+def test_today_is_the_whole_local_day_even_where_its_midnight_does_not_exist(
+    now: str, tz: str, start: str, end: str
+) -> None:
     assert read("today", tz, at(now)) == When(at(start), at(end))
 
 
 @pytest.mark.parametrize("name", NASTY)
 def test_yesterday_ends_where_today_starts(name: str) -> None:
-    for day in range(0, 366):
+    for day in range(366):
         now = at("2026-01-01T12:00Z") + day * DAY
         assert read("yesterday", name, now).end == read("today", name, now).start
         assert read("today", name, now).end == read("tomorrow", name, now).start
@@ -223,7 +262,9 @@ def test_without_an_end_the_window_reaches_to_now() -> None:
 
 
 def test_without_a_start_the_window_is_the_default_length_before_the_end() -> None:
-    assert parse_window(None, "now-3h", now=NOW, tz="UTC", default_ms=DAY) == Window(NOW - 3 * HOUR - DAY, NOW - 3 * HOUR)
+    assert parse_window(None, "now-3h", now=NOW, tz="UTC", default_ms=DAY) == Window(
+        NOW - 3 * HOUR - DAY, NOW - 3 * HOUR
+    )
 
 
 def test_a_window_the_wrong_way_round_is_refused() -> None:

@@ -57,7 +57,7 @@ def shift_of(instant: int, zone: str) -> int:
 
 
 def first_instant(day: date, zone: str) -> int:
-    """The first instant at which the zone's clock reads midnight of that day or later, found by looking second by second."""
+    """The first instant at which the zone's clock reads midnight of that day or later, looked for second by second."""
     midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001 - a wall clock's time
     instant = (midnight.replace(tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1) - 16 * HOUR
     assert wall(instant, zone) < midnight

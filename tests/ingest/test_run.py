@@ -81,7 +81,7 @@ def test_of_many_rejections_the_first_hundred_are_told(sink: SqliteSink) -> None
 
 def test_events_whose_names_were_cleaned_are_counted_once_each(sink: SqliteSink) -> None:
     body = lines(
-        message(1, user="a\u200b", channel="b\u200b"), message(2, user="a"), message(3, user="\n", segments=-1)
+        message(1, user="a\u200b", channel="b\u200b"), message(2, user="\n", segments=-1), message(3, user="a")
     )
     report = run(events.decode_body(body), sink)
     assert (report.accepted, report.rejected, report.cleaned) == (2, 1, 1)
@@ -152,7 +152,7 @@ def event_of(kind: str, id: str, ts: int, call_key: str | None, call_rank: int) 
 EVENTS = st.builds(
     event_of,
     st.sampled_from([*BY_TYPE, "as_of"]),
-    st.text("abcé\u200b", min_size=1, max_size=3),
+    st.text("abcé", min_size=1, max_size=3),
     st.integers(0, TS),
     st.sampled_from([None, None, "a", "b"]),
     st.integers(0, 2),
@@ -177,9 +177,9 @@ LINES = st.one_of(EVENTS.map(as_bytes), NEARLY.map(as_bytes), VALUES.map(as_byte
 def test_whatever_the_lines_are_nothing_raises_and_the_counts_add_up(sink: SqliteSink) -> None:
     accepted = {"all": 0}
 
-    @given(st.lists(LINES, max_size=20), st.sampled_from([b"\n", b"\r\n", b"\n\n"]))
-    def holds(given_lines: list[bytes], end: bytes) -> None:
-        body = end.join(given_lines)
+    @given(st.lists(EVENTS.map(as_bytes), min_size=2), st.lists(LINES), st.sampled_from([b"\n", b"\r\n", b"\n\n"]))
+    def holds(sound: list[bytes], others: list[bytes], end: bytes) -> None:
+        body = end.join([*others, *sound])
         objects = list(events.decode(io.BufferedReader(io.BytesIO(body))))
         report = run(objects, sink)
         assert report.accepted + report.duplicate + report.replaced + report.rejected == len(objects)
@@ -189,7 +189,7 @@ def test_whatever_the_lines_are_nothing_raises_and_the_counts_add_up(sink: Sqlit
         accepted["all"] += report.accepted
 
     holds()
-    assert accepted["all"] > 100
+    assert accepted["all"] > 50, "the lines were hardly ever events"
 
 
 @given(NEARLY)

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentgauge.core.catalog import Dataset, Field, dataset
 from agentgauge.core.query import BY_TYPE, Filter, Measure, Query, Scope, Top, measure
 from agentgauge.core.time import Bucket, Window
 
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Sequence
+
 DATASETS = ("messages", "model_calls", "requests", "tool_calls", "points")
 START, END = 1_792_749_600_000, 1_793_268_000_000  # six days around the end of Berlin's summer time, 25 October 2026
 HOUR = 3_600_000
-STRINGS = ("", "a", "A", "ab", "sms", "SMS", "ä", "a\u0308", "100%", "_", "日本", "👍", "a,b", "o'hare", 'q"x', "a b", " a", "z" * 40)
+STRINGS = (
+    "",
+    "a",
+    "A",
+    "ab",
+    "sms",
+    "SMS",
+    "ä",
+    "a\u0308",
+    "100%",
+    "_",
+    "日本",
+    "👍",
+    "a,b",
+    "o'hare",
+    'q"x',
+    "a b",
+    " a",
+    "z" * 40,
+)
 CODES = ("30007", "007", "7", "7.0", "")
 TEAMS = ("core", "Core", "growth", "", "équipe")
 KEYS = ("project", "env", "k 1", "日")
@@ -25,7 +46,14 @@ ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "America/
 WORDS = ("count", "sum", "avg", "min", "max", "countDistinct", "rate", "quantile")
 QUANTILES = ("p50", "p75", "p90", "p95", "p99", "p99.5", "p1", "p100")
 UNITS = ("second", "minute", "hour", "day", "week", "month", "year")
-STEPS = {"second": (1, 10, 45), "minute": (1, 5, 7, 45), "hour": (1, 2, 5, 24), "day": (1, 2, 3), "week": (1, 2), "month": (1, 3)}
+STEPS = {
+    "second": (1, 10, 45),
+    "minute": (1, 5, 7, 45),
+    "hour": (1, 2, 5, 24),
+    "day": (1, 2, 3),
+    "week": (1, 2),
+    "month": (1, 3),
+}
 
 
 def events(rng: random.Random, count: int) -> list[dict[str, Any]]:
@@ -61,7 +89,11 @@ def value(rng: random.Random, each: Field, few: Sequence[str]) -> Any:
     if each.type == "integer":
         return rng.choice(INTEGERS) if rng.random() < 0.3 else rng.randint(0, 5_000)
     if each.type == "number":
-        return rng.choice(DECIMALS if each.name == "value" else NUMBERS) if rng.random() < 0.7 else rng.randint(0, 64_000) / 64
+        return (
+            rng.choice(DECIMALS if each.name == "value" else NUMBERS)
+            if rng.random() < 0.7
+            else rng.randint(0, 64_000) / 64
+        )
     if each.type == "boolean":
         return rng.random() < 0.3
     if each.type == "strings":
@@ -104,7 +136,11 @@ def groupable(holder: Dataset) -> list[str]:
     """The names that rows can be grouped by; those with a rule of their own more often."""
     plain = [name for name in holder.names() if "<" not in name and not holder.find(name).measurable]
     keys = [f"{name}.{key}" for name in holder.maps for key in (*KEYS, "nobody has it")]
-    special = [name for name in ("team", "agent", "http_status_class", "segments", "is_failure", "http_status") if name in holder.names()]
+    special = [
+        name
+        for name in ("team", "agent", "http_status_class", "segments", "is_failure", "http_status")
+        if name in holder.names()
+    ]
     return list(dict.fromkeys([*special, *plain, *keys]))
 
 

@@ -1,4 +1,4 @@
-"""The oracle: DuckDB answers a Query too, by SQL that is written here from the words of the design, and nothing of a store.
+"""The oracle: DuckDB answers a Query too, by SQL written here from the words of the design, with nothing of a store.
 
 Events are loaded into one table per dataset; bucket edges are handed over as a list. Integers are 128 bits wide, so
 that sums of theirs are exact.
@@ -6,17 +6,20 @@ that sums of theirs are exact.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cmp_to_key
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from agentgauge.core.catalog import BY_TYPE, DERIVED, Dataset, dataset
-from agentgauge.core.query import Filter, Measure, Query, Scope
-from agentgauge.core.table import Cell, Key
 from agentgauge.core.time import edges
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from agentgauge.core.query import Filter, Measure, Query, Scope
+    from agentgauge.core.table import Cell, Key
 
 SQL_TYPES = {
     "string": "varchar",
@@ -75,7 +78,11 @@ class Oracle:
         marks = f"(?, ?, {', '.join(f'?::{SQL_TYPES[each.type]}' for each in holder.fields)})"
         for start in range(0, len(rows), 100):
             some = rows[start : start + 100]
-            values = [value for row in some for value in (row["ts"], row["id"], *(row.get(each.name) for each in holder.fields))]
+            values = [
+                value
+                for row in some
+                for value in (row["ts"], row["id"], *(row.get(each.name) for each in holder.fields))
+            ]
             self._db.execute(f"insert into {holder.name} values {', '.join([marks] * len(some))}", values)
 
     def answer(self, query: Query) -> Expected:
@@ -89,13 +96,16 @@ class Oracle:
         if not query.group_by:
             keys = [()]
         kept = keys[: query.top.n] if query.top else keys
-        nothing = {each.label: 0 if each.how in ("count", "sum", "count_distinct") else None for each in query.measures}
+        zeros = ("count", "sum", "count_distinct")
+        nothing: dict[str, Cell] = {each.label: 0 if each.how in zeros else None for each in query.measures}
         parts = ask(question, "bucket", bool(query.group_by))
         place = {key: index for index, key in enumerate(kept)}
         rest = None
         if len(kept) < len(keys) and "team" not in query.group_by:
             beyond = ask(question, "whole", False, without=kept)[0, ()]
-            rest = Side(beyond, {at: values for (at, _), values in ask(question, "bucket", False, without=kept).items()})
+            rest = Side(
+                beyond, {at: values for (at, _), values in ask(question, "bucket", False, without=kept).items()}
+            )
         return Expected(
             groups=kept,
             totals={label: [grouped.get((0, key), nothing)[label] for key in kept] for label in nothing},
@@ -105,6 +115,34 @@ class Oracle:
             cut=len(keys) - len(kept),
             edges=question.edges,
         )
+
+    def ids(self, name: str, where: Sequence[Filter]) -> list[str]:
+        """The events that pass, oldest first."""
+        conditions, values = self._passing(name, where)
+        found = self._db.execute(f"select id from {name} where {conditions} order by ts, id", values).fetchall()
+        return [row[0] for row in found]
+
+    def values(self, name: str, field: str, where: Sequence[Filter]) -> list[tuple[Cell, int]]:
+        """Every value of a field and how many events have it, the most frequent first, null last."""
+        conditions, values = self._passing(name, where)
+        column = column_of(field)
+        if field == "team":
+            column = "unnest(case when coalesce(len(team), 0) = 0 then [null] else team end)"
+        sql = f"select v, count(*) from (select {column} as v from {name} where {conditions}) group by 1"
+        sql += " order by 2 desc, 1 nulls last"
+        return [(row[0], row[1]) for row in self._db.execute(sql, values).fetchall()]
+
+    def keys(self, name: str, field: str, where: Sequence[Filter]) -> dict[str, int]:
+        """The keys of a map and how many events have each."""
+        conditions, values = self._passing(name, where)
+        sql = (
+            f"select k, count(*) from (select unnest(map_keys({field})) as k from {name} where {conditions}) group by 1"
+        )
+        return {row[0]: row[1] for row in self._db.execute(sql, values).fetchall()}
+
+    def _passing(self, name: str, where: Sequence[Filter]) -> tuple[str, list[Any]]:
+        values: list[Any] = []
+        return " and ".join(["true", *(_condition(each, values) for each in where)]), values
 
     def _ask(
         self, question: _Question, by: str, grouped: bool, *, without: Sequence[Key] = ()
@@ -128,8 +166,7 @@ class _Question:
         values.append(self.edges)
         conditions = ["ts >= ?", "ts < ?"]
         values += [query.window.start, query.window.end]
-        for each in query.where:
-            conditions.append(self._condition(each, values))
+        conditions += [_condition(each, values) for each in query.where]
         if query.scope:
             conditions.append(_scoped(query.scope, values))
         spread = "team" in query.group_by and (grouped or bool(without))
@@ -139,7 +176,9 @@ class _Question:
             values += key
         groups = [self._group(name) for name in query.group_by] if grouped else []
         at = "i" if by == "bucket" else "0"
-        teams = ", unnest(case when coalesce(len(team), 0) = 0 then [null] else team end) as t(one_team)" if spread else ""
+        teams = (
+            ", unnest(case when coalesce(len(team), 0) = 0 then [null] else team end) as t(one_team)" if spread else ""
+        )
         measures = [part for each in query.measures for part in self._measure(each)]
         places = ", ".join(str(number) for number in range(1 if by == "bucket" else 2, 2 + len(groups)))
         grouping = f"group by {places}" if places else "having count(*) > 0"
@@ -152,22 +191,12 @@ class _Question:
         return text, values, len(groups)
 
     def _group(self, name: str) -> str:
-        return "one_team" if name == "team" else self._column(name)
-
-    def _column(self, name: str) -> str:
-        if how := DERIVED.get(name):
-            if how.how == "status_class":
-                return f"((({how.parts[0]} // 100)::varchar) || 'xx')"
-            return f"coalesce({', '.join(how.parts)})"
-        head, dot, key = name.partition(".")
-        if dot:
-            return f"{head}['{key}']"
-        return f'"{name}"'
+        return "one_team" if name == "team" else column_of(name)
 
     def _measure(self, each: Measure) -> list[str]:
         if each.field is None:
             return ["count(*)"]
-        column = self._column(each.field)
+        column = column_of(each.field)
         kind = self.holder.find(each.field).type
         if each.how == "avg":
             number = f"{column}::int" if kind == "boolean" else column
@@ -175,7 +204,8 @@ class _Question:
         if each.how == "rate":
             return [f"count(*) filter (where {column})", f"count({column})"]
         if each.how == "quantile":
-            return [f"list_sort(list({column}) filter (where {column} is not null))[({each.ppnn} * count({column}) + 9999) // 10000]"]
+            rank = f"({each.ppnn} * count({column}) + 9999) // 10000"
+            return [f"list_sort(list({column}) filter (where {column} is not null))[{rank}]"]
         if each.how == "count_distinct":
             if kind == "strings":
                 return [f"coalesce(len(list_distinct(flatten(list({column}) filter (where {column} is not null)))), 0)"]
@@ -184,30 +214,41 @@ class _Question:
             return [f"coalesce(sum({column}), 0)"]
         return [f"{each.how}({column})"]
 
-    def _condition(self, each: Filter, values: list[Any]) -> str:
-        column, operator, value = self._column(each.field), each.operator, each.value
-        if operator == "IS_NULL":
-            return f"{column} is {'' if value else 'not '}null"
-        if isinstance(value, tuple):
-            return _list_condition(column, operator, value, values)
-        values.append(value)
-        if operator in ("EQUAL", "NOT_EQUAL"):
-            return f"coalesce({column} {'=' if operator == 'EQUAL' else '<>'} ?, false)"
-        if operator in COMPARISONS:
-            return f"coalesce({column} {COMPARISONS[operator]} ?, false)"
-        negative = operator.startswith("STRING_NOT_")
-        function = STRING_FUNCTIONS[operator.removeprefix("STRING_NOT_").removeprefix("STRING_")]
-        return f"coalesce({'not ' if negative else ''}{function}({column}, ?), false)"
+
+def column_of(name: str) -> str:
+    """The SQL of a dimension."""
+    if how := DERIVED.get(name):
+        if how.how == "status_class":
+            return f"((({how.parts[0]} // 100)::varchar) || 'xx')"
+        return f"coalesce({', '.join(how.parts)})"
+    head, dot, key = name.partition(".")
+    if dot:
+        return f"{head}['{key}']"
+    return f'"{name}"'
+
+
+def _condition(each: Filter, values: list[Any]) -> str:
+    column, operator, value = column_of(each.field), each.operator, each.value
+    if operator == "IS_NULL":
+        return f"{column} is {'' if value else 'not '}null"
+    if isinstance(value, tuple):
+        return _list_condition(column, operator, value, values)
+    values.append(value)
+    if operator in ("EQUAL", "NOT_EQUAL"):
+        return f"coalesce({column} {'=' if operator == 'EQUAL' else '<>'} ?, false)"
+    if operator in COMPARISONS:
+        return f"coalesce({column} {COMPARISONS[operator]} ?, false)"
+    negative = operator.startswith("STRING_NOT_")
+    function = STRING_FUNCTIONS[operator.removeprefix("STRING_NOT_").removeprefix("STRING_")]
+    return f"coalesce({'not ' if negative else ''}{function}({column}, ?), false)"
 
 
 def _list_condition(column: str, operator: str, value: tuple[Any, ...], values: list[Any]) -> str:
     if operator == "BETWEEN":
         values += value
         return f"coalesce({column} >= ? and {column} <= ?, false)"
-    same = []
-    for each in value:
-        values.append(each)
-        same.append(f"list_contains({column}, ?)" if operator.startswith("ARRAY") else f"{column} = ?")
+    values += value
+    same = [f"list_contains({column}, ?)" if operator.startswith("ARRAY") else f"{column} = ?"] * len(value)
     some = f"({' or '.join(same)})" if same else "false"
     if operator == "ARRAY_HAS_ANY":
         return f"coalesce({some}, false)"

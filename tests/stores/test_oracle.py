@@ -8,18 +8,22 @@ from __future__ import annotations
 import math
 import os
 import random
-from collections.abc import Sequence
-from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import pytest
-from conftest import STORES, Delivery
-from generate import END, events, question
+from generate import DATASETS, END, condition, events, groupable, question
+from held import STORES, Delivery
 from oracle import Expected, Oracle
 
+from agentgauge.core.catalog import dataset
 from agentgauge.core.query import OPERATORS, How, Query
-from agentgauge.core.table import Cell, Table
 from agentgauge.core.time import UNITS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from agentgauge.core.table import Cell, Table
 
 QUESTIONS = int(os.environ.get("AGENTGAUGE_ORACLE_QUESTIONS", "300"))
 SEED = int(os.environ.get("AGENTGAUGE_ORACLE_SEED", "1"))
@@ -44,6 +48,32 @@ def test_any_question_is_answered_as_the_oracle_answers_it(name: str, number: in
         held.close()
 
 
+@pytest.mark.parametrize("name", STORES)
+def test_any_listing_is_the_one_the_oracle_gives(name: str, tmp_path: Path) -> None:
+    rng = random.Random(SEED)
+    happened = events(rng, 150)
+    held, oracle = STORES[name](tmp_path), Oracle(happened)
+    held.deliver(Delivery(happened, received=END))
+    for _ in range(max(100, QUESTIONS // 3)):
+        holder = dataset(rng.choice(DATASETS))
+        where = tuple(condition(rng, holder) for _ in range(rng.choice((0, 1, 1, 2))))
+        about = f"{holder.name} {where}"
+        assert [row["id"] for row in held.store.rows(holder.name, where, most=9_999)] == oracle.ids(
+            holder.name, where
+        ), about
+        field = rng.choice(groupable(holder))
+        found, expected = (
+            held.store.values(holder.name, field, where, most=9_999),
+            oracle.values(holder.name, field, where),
+        )
+        assert list(found.counts) == expected, f"{field} of {about}"
+        assert found.distinct == sum(value is not None for value, _ in expected), f"{field} of {about}"
+        for each in holder.maps:
+            assert held.store.keys(holder.name, each, where) == oracle.keys(holder.name, each, where), about
+    oracle.close()
+    held.close()
+
+
 def test_the_questions_are_about_something() -> None:
     rng = random.Random(SEED)
     asked = [question(rng) for _ in range(2_000)]
@@ -54,7 +84,7 @@ def test_the_questions_are_about_something() -> None:
     oracle = Oracle(events(rng, 150))
     answers = [oracle.answer(each) for each in asked[:200]]
     oracle.close()
-    assert sum(len(each.rows) > 1 for each in answers) > 90
+    assert sum(len(each.rows) > 1 for each in answers) > 60
     assert sum(each.other is not None for each in answers) > 15
 
 
@@ -103,4 +133,7 @@ def near_tie(wanted: Sequence[Cell], got: Sequence[Cell], expected: Expected, fo
     if list(found.groups) == expected.groups or len(got) != len(wanted):
         return False
     pairs = zip(wanted, got, strict=True)
-    return all(isinstance(a, float) and isinstance(b, float) and math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9) for a, b in pairs)
+    return all(
+        isinstance(a, float) and isinstance(b, float) and math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9)
+        for a, b in pairs
+    )

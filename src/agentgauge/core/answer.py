@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 CELL_LENGTH = 128
 """The longest a stored string is shown; longer ones end in an ellipsis."""
 
+_OURS = re.compile(r"(?:total|edges|other|note|finer)\b")
+"""How our own lines begin; a stored string that begins so is quoted, or its row could be taken for one of them."""
 _ADVERB = {"hour": "hourly", "day": "daily", "week": "weekly", "month": "monthly", "year": "yearly"}
 
 Totals = Mapping[str, "Cell"]
@@ -110,7 +113,10 @@ class Answer:
         return self.window is None or self.window.length > 26 * FIXED["hour"]
 
     def fits(self, budget: int) -> bool:
-        """Whether both forms stay within a budget of tokens. A token is at least one byte, so short forms need no count."""
+        """Whether both forms stay within a budget of tokens. What has more values than that is not even drawn, and a
+        token is at least one byte, so short forms need no count."""
+        if sum(len(row[-1]) if self.axis else len(row) for row in self.rows) > budget:
+            return False
         return max(len(self.text().encode()), len(self._json.encode())) <= budget or self.size() <= budget
 
     def size(self) -> int:
@@ -313,7 +319,7 @@ def _cell(value: Any) -> str:
 def _quoted(text: str) -> str:
     """A string cell; as a JSON string where it could be taken for something else."""
     shown = _shown(text)
-    if shown in ("", "-") or any(mark in shown for mark in ',"') or shown.strip() != shown:
+    if shown in ("", "-") or any(mark in shown for mark in ',"{') or shown.strip() != shown or _OURS.match(shown):
         return json.dumps(shown, ensure_ascii=False)
     return shown
 

@@ -16,11 +16,17 @@ ANSWER_SCHEMA: dict[str, Any] = {"type": "object"}
 
 
 def input_schema(params: type[Params]) -> dict[str, Any]:
-    """The JSON schema of a tool's arguments, compact."""
+    """The JSON schema of a tool's arguments, compact: what it needs first, then its own words, then the common ones."""
     full = params.model_json_schema()
-    properties = {name: _compact(each) for name, each in full["properties"].items()}
+    required: list[str] = full.get("required", [])
+    own = params.__annotations__
+
+    def place(name: str) -> tuple[bool, bool]:
+        return name not in required, name not in own
+
+    properties = {name: _compact(full["properties"][name]) for name in sorted(full["properties"], key=place)}
     schema: dict[str, Any] = {"type": "object", "properties": properties}
-    if required := full.get("required"):
+    if required:
         schema["required"] = required
     return schema | {"additionalProperties": False}
 

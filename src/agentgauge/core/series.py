@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentgauge.core.answer import Answer, Axis, Rest, Totals, peak
 from agentgauge.core.compare import compare
+from agentgauge.core.errors import InvalidValue
 from agentgauge.core.query import Query, Top
 from agentgauge.core.time import FIXED, Bucket, Window, edges, parse_bucket
 
@@ -22,8 +23,12 @@ if TYPE_CHECKING:
 
 MOST_TOKENS = 8_000
 """The largest budget an answer may have."""
+LEAST_TOKENS = 200
+"""What an answer's receipt and totals may take, however small its budget."""
 CHOSEN_BUCKETS = 60
 """The most buckets an interval is chosen for when none was asked; a finer one has to be asked for."""
+SAMPLED = 12
+"""How many rows are drawn to learn what a row costs."""
 USEFUL_BUCKETS = 8
 """Series are cut before a timeline is coarsened below this many buckets."""
 
@@ -81,6 +86,7 @@ async def present(want: Series, desk: Desk) -> Answer:
     answer = lay_out(want, table)
     if want.compare:
         answer = replace(answer, prior=await compare(want.query, table, ask, desk.now))
+    first = replace(first, n=len(table.groups))
     if answer.fits(want.budget):
         return _priced(want, answer, first)
     bare = replace(answer, rows=_without_peak(answer), columns=[head for head in answer.columns if head != "peak"])
@@ -209,16 +215,15 @@ def chosen_bucket(window: Window, tz: str, most: int = CHOSEN_BUCKETS) -> Bucket
 
 
 async def _fitted(want: Series, ask: Ask, draft: Answer, first: Plan) -> Answer:
-    cost = Cost(draft)
-    kept = len(draft.rows)
-    for plan in _plans(want, first, kept // max(1, len(want.query.measures))):
+    cost = Cost(draft, first)
+    for plan in _plans(want, first):
         if cost.predict(want.query.window, plan) > want.budget:
             continue
         table = await ask(want.at(plan.bucket, max(plan.n, 1)))
         answer = replace(lay_out(_as_distribution(want, plan), table), prior=draft.prior)
         if plan.bucket:
             answer = replace(answer, rows=_without_peak(answer), columns=[h for h in answer.columns if h != "peak"])
-        answer = replace(answer, notes=_fit_notes(want, first, plan, kept) + answer.notes, finer=cost.finer(want, first, plan))
+        answer = replace(answer, notes=_fit_notes(want, first, plan) + answer.notes, finer=cost.finer(want, first, plan))
         if plan.n == 0:
             answer = replace(answer, columns=[], rows=[], other=None)
         if answer.fits(want.budget):
@@ -227,22 +232,35 @@ async def _fitted(want: Series, ask: Ask, draft: Answer, first: Plan) -> Answer:
 
 
 def _smallest(answer: Answer, want: Series, cost: Cost, first: Plan) -> Answer:
-    """The total alone, with as much of the rest as the budget still holds."""
+    """The total alone, with as much of the rest as the budget still holds.
+
+    Raises:
+        InvalidValue: when so much was asked that even its totals do not fit.
+    """
     note = (f"only the total fits a budget of {want.budget:,} tokens",)
     candidates = (
         replace(answer, notes=note + answer.notes, finer=cost.finer(want, first, Plan(None, 0))),
         replace(answer, notes=note + answer.notes),
         replace(answer, notes=note + answer.notes, prior=None),
+        replace(answer, notes=note, prior=None),
     )
-    return next((each for each in candidates if each.fits(want.budget)), candidates[-1])
+    found = next((each for each in candidates if each.fits(max(want.budget, LEAST_TOKENS))), None)
+    if found is None:
+        size = math.ceil(candidates[-1].size() / 100) * 100
+        raise InvalidValue(
+            f"the totals of {len(want.query.measures)} measures alone take about {size:,} tokens, more than a budget of {want.budget:,}.",
+            hint="Ask for fewer measures" + (f", or budget={size}." if size <= MOST_TOKENS else "."),
+        )
+    return found
 
 
 def _as_distribution(want: Series, plan: Plan) -> Series:
     return want if plan.bucket else replace(want, nulls=False)
 
 
-def _plans(want: Series, first: Plan, groups: int) -> Iterator[Plan]:
+def _plans(want: Series, first: Plan) -> Iterator[Plan]:
     """Ways to show less, the best first: coarser, then fewer groups, then coarser still, then no timeline."""
+    groups = first.n
     fewer = [n for n in (10, 7, 5, 3, 2, 1) if n < groups]
     if first.bucket:
         ladder = [parse_bucket(step, want.tz) for step in LADDER]
@@ -258,16 +276,17 @@ def _plans(want: Series, first: Plan, groups: int) -> Iterator[Plan]:
     yield Plan(None, 0)
 
 
-def _fit_notes(want: Series, first: Plan, plan: Plan, kept: int) -> tuple[str, ...]:
-    groups = kept // max(1, len(want.query.measures))
+def _fit_notes(want: Series, first: Plan, plan: Plan) -> tuple[str, ...]:
     budget = f"to fit a budget of {want.budget:,} tokens"
     notes: list[str] = []
     if first.bucket and plan.bucket is None:
         notes.append(f"the timeline is left out {budget}")
     elif first.bucket and plan.bucket != first.bucket:
         notes.append(f"interval coarsened from {first.bucket} to {plan.bucket} {budget}")
-    if 0 < plan.n < groups:
-        notes.append(f"cut from {groups} to {plan.n} series {budget}")
+    if want.query.group_by and plan.n == 0:
+        notes.append(f"all {first.n} series are left out {budget}")
+    elif plan.n < first.n:
+        notes.append(f"cut from {first.n} to {plan.n} series {budget}")
     return tuple(notes)
 
 
@@ -275,53 +294,72 @@ def _priced(want: Series, answer: Answer, plan: Plan) -> Answer:
     """The answer with the price of the next finer interval, when the interval was chosen and there is room to say so."""
     if plan.bucket is None or want.interval is not None:
         return answer
-    cost = Cost(answer)
+    cost = Cost(answer, plan)
     finer = [step for step in (parse_bucket(each, want.tz) for each in LADDER) if step.rough_ms < plan.bucket.rough_ms]
     for step in reversed(finer[-3:]):
         price = cost.predict(want.query.window, Plan(step, plan.n))
         if cost.size * 1.3 < price <= MOST_TOKENS and want.query.window.length / step.rough_ms <= 10_000:
-            priced = replace(answer, finer=_price_words(step, price))
+            priced = replace(answer, finer=_price_words(str(step), price))
             return priced if priced.fits(want.budget) else answer
     return answer
 
 
 class Cost:
-    """What a draft's cells cost, and so what another plan would."""
+    """What a draft's cells cost, measured on a sample of its rows, and so what another plan would."""
 
-    def __init__(self, draft: Answer) -> None:
-        self.size = draft.size()
-        self.lines = max(1, len(draft.rows) + (1 if draft.other else 0))
+    def __init__(self, draft: Answer, plan: Plan) -> None:
+        sample = replace(draft, rows=draft.rows[:: math.ceil(len(draft.rows) / SAMPLED) or 1], other=None)
+        bare = sample
+        if draft.axis:
+            bare = replace(sample, rows=[row[:-1] for row in sample.rows], columns=sample.columns[:-1])
+        shown = max(1, len(sample.rows))
         self.buckets = len(draft.axis.edges) - 1 if draft.axis else 0
-        bare = replace(draft, rows=[row[:-1] for row in draft.rows], columns=draft.columns[:-1], other=None) if draft.axis else draft
-        head = replace(draft, rows=[], columns=[], other=None)
-        self.head = head.size()
-        self.line = max(1.0, (bare.size() - self.head) / self.lines)
-        self.cell = (self.size - bare.size()) / max(1, self.lines * self.buckets)
-        self.shown = max(1, len(draft.rows))
+        self.head = replace(sample, rows=[], columns=[]).size()
+        self.line = max(1.0, (bare.size() - self.head) / shown)
+        self.cell = (sample.size() - bare.size()) / max(1, shown * self.buckets)
+        self.lines_each = max(1.0, len(draft.rows) / max(1, plan.n))
+        """How many lines a group has: one, or one per measure."""
+        self.rest = bool(draft.other)
+        self.groups = plan.n
+        lines = len(draft.rows) + (self.lines_each if self.rest else 0)
+        self.size = int(self.head + lines * (self.line + self.buckets * self.cell))
 
     def predict(self, window: Window, plan: Plan) -> int:
         """About how many tokens a plan takes; a little low, since it is checked once it is drawn."""
-        per_group = self.line
+        per_line = self.line
         if plan.bucket:
             count = window.length / plan.bucket.rough_ms
             ratio = self.buckets / max(1.0, count)
-            per_group += count * max(1.6, self.cell + 0.3 * math.log10(max(0.01, ratio)))
-        return int(self.head + per_group * min(self.lines, plan.n + 1 if plan.n < self.shown else self.lines))
+            per_line += count * max(1.6, self.cell + 0.3 * math.log10(max(0.01, ratio)))
+        groups = plan.n + (self.rest or plan.n < self.groups)
+        return int(self.head + per_line * self.lines_each * groups)
 
     def finer(self, want: Series, first: Plan, plan: Plan) -> str:
-        """What the interval asked for would cost, or the finest one that an answer can hold."""
-        if first.bucket is None or plan.bucket == first.bucket:
+        """What it costs to have back what was left out: all of it, else as much as an answer can hold."""
+        if plan == first:
             return ""
         if self.size <= MOST_TOKENS:
-            return _price_words(first.bucket, self.size)
-        for step in (parse_bucket(each, want.tz) for each in LADDER):
-            price = int(self.predict(want.query.window, Plan(step, first.n)) * 1.15)
-            coarser = plan.bucket is None or step.rough_ms < plan.bucket.rough_ms
-            if step.rough_ms > first.bucket.rough_ms and coarser and want.budget < price <= MOST_TOKENS:
-                return _price_words(step, price)
+            return _price_words(_plan_words(first, plan), self.size)
+        if first.bucket is None:
+            return "a filter or fewer groups"
+        steps = [each for each in (parse_bucket(step, want.tz) for step in LADDER) if each.rough_ms > first.bucket.rough_ms]
+        coarsest = plan.bucket.rough_ms if plan.bucket else math.inf
+        for n in dict.fromkeys((first.n, max(1, plan.n))):
+            for step in steps:
+                wanted = Plan(step, n)
+                price = int(self.predict(want.query.window, wanted) * 1.15)
+                better = step.rough_ms < coarsest or (step.rough_ms == coarsest and n > plan.n)
+                if better and want.budget < price <= MOST_TOKENS:
+                    return _price_words(_plan_words(wanted, plan), price)
         return "a shorter window"
 
 
-def _price_words(bucket: Bucket, price: int) -> str:
+def _plan_words(wanted: Plan, shown: Plan) -> str:
+    """What a plan shows that another does not: `5m`, `40 series`, `5m with 40 series`."""
+    words = [str(wanted.bucket)] if wanted.bucket and wanted.bucket != shown.bucket else []
+    return " with ".join(words + ([f"{wanted.n} series"] if wanted.n != shown.n else []))
+
+
+def _price_words(what: str, price: int) -> str:
     rounded = max(10, round(price, 1 - len(str(price)) if price < 1_000 else 2 - len(str(price))))
-    return f"{bucket}: about {rounded:,} tokens"
+    return f"{what}: about {rounded:,} tokens"

@@ -52,9 +52,9 @@ class Application(Protocol):
         """Serves one MCP client over stdin and stdout."""
         ...
 
-    def demo(self, say: Callable[[str], None]) -> Coroutine[Any, Any, None]:
-        """Makes a store in a temporary place, asks it through a real client, and says question and answer."""
-        ...
+
+Demo = Callable[[Callable[[str], None]], Coroutine[Any, Any, None]]
+"""Makes a store in a temporary place, asks it through a real client, and says question and answer."""
 
 
 class Commands(click.Group):
@@ -81,7 +81,7 @@ def exit_code(error: GaugeError) -> int:
 ORG = click.option("--org", metavar="NAME", help="The organisation whose store it is; else AGENTGAUGE_ORG, else default.")
 
 
-def commands(make: Callable[[str | None], Application]) -> click.Group:
+def commands(make: Callable[[str | None], Application], demo: Demo) -> click.Group:
     """The command `agentgauge`; `make` gives the application of an organisation."""
     group = Commands(
         "agentgauge",
@@ -94,8 +94,10 @@ def commands(make: Callable[[str | None], Application]) -> click.Group:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     group = click.version_option(__version__, prog_name="agentgauge")(group)
-    for add in (_demo, _import, _ask, _describe, _install):
+    group.add_command(_demo(demo))
+    for add in (_import, _ask, _describe):
         group.add_command(add(make))
+    group.add_command(_install())
     return group
 
 
@@ -116,10 +118,10 @@ def _root(make: Callable[[str | None], Application]) -> Callable[..., None]:
     return root
 
 
-def _demo(make: Callable[[str | None], Application]) -> click.Command:
+def _demo(run: Demo) -> click.Command:
     @click.command("demo", help="Make a store in a temporary place, ask it through the real server, print the answers.")
     def demo() -> None:
-        anyio.run(make(None).demo, click.echo)
+        anyio.run(run, click.echo)
 
     return demo
 
@@ -174,7 +176,7 @@ def _describe(make: Callable[[str | None], Application]) -> click.Command:
     return describe
 
 
-def _install(_: Callable[[str | None], Application]) -> click.Command:
+def _install() -> click.Command:
     @click.command("install")
     @click.argument("client", type=click.Choice(list(clients.CLIENTS)))
     @click.option("--write", is_flag=True, help="Merge it into the client's configuration, keeping a backup.")

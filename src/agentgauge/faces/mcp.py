@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import mcp.types as t
@@ -51,15 +52,21 @@ class Backend(Protocol):
 
 def build(backend: Backend) -> Server[Any]:
     """The server of a backend."""
-    tools = t.ListToolsResult(tools=[t.Tool.model_validate(definition(tool)) for tool in backend.tools])
     names = {tool.name for tool in backend.tools}
 
+    @cache
+    def tools() -> t.ListToolsResult:
+        """Made when they are first asked for, so that their schemas do not delay the start."""
+        return t.ListToolsResult(tools=[t.Tool.model_validate(definition(tool)) for tool in backend.tools])
+
     async def list_tools(_: ServerRequestContext[Any], params: t.PaginatedRequestParams | None) -> t.ListToolsResult:
-        return tools
+        return tools()
 
     async def call_tool(_: ServerRequestContext[Any], params: t.CallToolRequestParams) -> t.CallToolResult:
         try:
             answer = await backend.call(params.name, params.arguments)
+            text = t.TextContent(type="text", text=answer.text())
+            return t.CallToolResult(content=[text], structured_content=answer.structured())
         except UnknownName as error:
             if params.name not in names:
                 raise MCPError(code=t.INVALID_PARAMS, message=str(error)) from None
@@ -69,8 +76,6 @@ def build(backend: Backend) -> Server[Any]:
         except Exception:
             log.exception("the tool %s failed", params.name)
             return _refused("INTERNAL: agentgauge failed at this question. Its log on stderr says why; please report it.")
-        text = t.TextContent(type="text", text=answer.text())
-        return t.CallToolResult(content=[text], structured_content=answer.structured())
 
     async def list_resources(
         _: ServerRequestContext[Any], params: t.PaginatedRequestParams | None

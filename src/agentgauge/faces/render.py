@@ -35,7 +35,7 @@ def definition(tool: Tool[Any]) -> dict[str, Any]:
 
 def table(tools: Iterable[Tool[Any]]) -> str:
     """The tools as a Markdown table."""
-    rows = [f"| `{tool.name}` | {tool.description} | {_words(tool)} |" for tool in tools]
+    rows = [f"| `{tool.name}` | {tool.description.replace('<', '&lt;')} | {_words(tool)} |" for tool in tools]
     return "\n".join(["| tool | answers | its words (required in bold) |", "|---|---|---|", *rows])
 
 

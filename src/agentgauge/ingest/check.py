@@ -279,8 +279,8 @@ def _put(found: dict[str, str], name: str, key: str, text: str | None, tally: Ta
         key = _cleaned(key, tally)
     if not (text.isascii() and text.isprintable()):
         text = _cleaned(text, tally)
-    if not 0 < len(key) <= NAME_LENGTH:
-        raise _too_long(f"{name}.{_short(key)}", key, NAME_LENGTH, least=1)
+    if len(key) > NAME_LENGTH:
+        raise _too_long(f"{name}.{_short(key)}", key, NAME_LENGTH)
     if len(text) > VALUE_LENGTH:
         raise _too_long(f"{name}.{_short(key)}", text, VALUE_LENGTH)
     found.setdefault(key, text)
@@ -293,6 +293,8 @@ def _keep(event: dict[str, Any], extra: Mapping[str, Any], tally: Tally) -> None
         text = value if isinstance(value, str) else _json(key, value)
         if len(text) > VALUE_LENGTH and not isinstance(value, list | dict):
             text, tally.cleaned = text[:VALUE_LENGTH], True
+        if len(key) > NAME_LENGTH:
+            key, tally.cleaned = key[:NAME_LENGTH], True
         _put(metadata, "metadata", key, text, tally)
     if len(metadata) > LABELS:
         raise Rejected("metadata", f"has {len(metadata)} keys with the unknown fields; at most {LABELS} are taken.")

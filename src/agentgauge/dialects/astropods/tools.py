@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from pydantic import Field
+
 from agentgauge.core.asking import check_keys, groups_of, interval_of, window_of, zone_of
 from agentgauge.core.catalog import dataset
 from agentgauge.core.errors import InvalidValue, quote, unknown_name
@@ -38,7 +40,7 @@ class TraceParams(Compared, Bucketed):
 
     name: str
     account: str | None = None
-    interval: str | int | None = None  # type: ignore[assignment]  # the vendor's minutes beside our words
+    interval: str | int | None = Field(None, description="1h, 1d; a number is minutes")  # type: ignore[assignment]  # the vendor's minutes beside our words
     group_by: Words | None = None
     filters: Conditions | None = None
 

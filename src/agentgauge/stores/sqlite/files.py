@@ -1,4 +1,4 @@
-"""Where an organisation's files lie, and what a failing disk or file is called.
+"""Where an organisation's files lie, whose turn it is to write, and what a failing disk or file is called.
 
 Above: the sink, the store, the composition root. Below: the file system. Knows no table and no event.
 
@@ -10,6 +10,8 @@ from __future__ import annotations
 import errno
 import re
 import sqlite3
+import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -26,6 +28,7 @@ _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _UNWRITABLE = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR})
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
+_POLL_S = 0.002
 BUSY_HINT = "Try again in a few seconds; an import gives way after every 10,000 events."
 
 
@@ -75,6 +78,59 @@ def wal_size(path: Path) -> int:
         return path.with_name(path.name + "-wal").stat().st_size
     except OSError:
         return 0
+
+
+class WriterLock:
+    """Makes one thread of one process on the machine the only writer of a store's file.
+
+    A second lock is the queue: who wants a turn waits for it there, so that a writer that has just finished stands
+    behind those who wait already, and an import of millions lets a single event through.
+    """
+
+    def __init__(self, path: Path, wait_s: float) -> None:
+        from filelock import FileLock  # 90 ms that only writers pay
+
+        self._path = path
+        self._wait_s = wait_s
+        self._thread = threading.Lock()
+        self._queue = FileLock(queue_path(path), thread_local=False)
+        self._writer = FileLock(lock_path(path), thread_local=False)
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        """A turn.
+
+        Raises:
+            StoreBusy: when others had theirs for as long as this one may wait.
+        """
+        until = time.monotonic() + self._wait_s
+        if not self._thread.acquire(timeout=self._wait_s):
+            raise self._busy()
+        try:
+            self._acquire(until)
+            try:
+                yield
+            finally:
+                self._writer.release()
+        finally:
+            self._thread.release()
+
+    def _acquire(self, until: float) -> None:
+        from filelock import Timeout
+
+        try:
+            with self._queue.acquire(timeout=_left(until), poll_interval=_POLL_S):
+                self._writer.acquire(timeout=_left(until), poll_interval=_POLL_S)
+        except Timeout:
+            raise self._busy() from None
+
+    def _busy(self) -> StoreBusy:
+        message = f"{self._path.name} was busy for {self._wait_s:g} s: another writer holds it."
+        return StoreBusy(message, hint=BUSY_HINT)
+
+
+def _left(until: float) -> float:
+    return max(0.0, until - time.monotonic())
 
 
 @contextmanager

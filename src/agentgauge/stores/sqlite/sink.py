@@ -3,17 +3,14 @@
 Above: imports, the HTTP faces and tools that record. Below: `schema`, `watermarks`, `files`, SQLite. Knows no format
 and checks no event; it decides what is a duplicate and which of two copies of one happening counts.
 
-Writers of several processes take turns: a turn is one transaction of at most 10,000 events, under an advisory lock. A
-second lock is the queue: who wants a turn waits for it there, so that a writer that has just finished stands behind
-those who wait already. Everything that may reset the write-ahead log (checkpoints, closing) happens in a turn too,
-because SQLite before 3.51.3 may lose a log that two connections reset at once.
+Writers of several processes take turns: a turn is one transaction of at most 10,000 events, under an advisory lock.
+Everything that may reset the write-ahead log (checkpoints, closing) happens under it too, because SQLite before 3.51.3
+may lose a log that two connections reset at once.
 """
 
 from __future__ import annotations
 
 import sqlite3
-import threading
-import time
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -24,6 +21,7 @@ from agentgauge.core.catalog import BY_NAME, BY_TYPE, Dataset
 from agentgauge.core.errors import StoreBusy
 from agentgauge.core.query import Receipt
 from agentgauge.stores.sqlite import files, schema, watermarks
+from agentgauge.stores.sqlite.files import WriterLock
 from agentgauge.stores.sqlite.watermarks import Delivery, Mark
 
 if TYPE_CHECKING:
@@ -43,7 +41,6 @@ WAL_LIMIT = 64 << 20
 """The length of the write-ahead log, in bytes, from which a turn ends with a checkpoint."""
 PAGE = 16_384
 CACHE_KIB = 32 << 10
-_POLL_S = 0.002
 
 _SETTINGS = (
     f"pragma page_size = {PAGE}",  # before the journal mode: a file in WAL mode keeps the size it has
@@ -62,23 +59,19 @@ class SqliteSink:
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], int], wait_s: float = 5.0) -> None:
-        from filelock import FileLock  # 90 ms that only writers pay
-
         self.path = path
         self._clock = clock
         self._wait_s = wait_s
-        self._thread = threading.Lock()
-        self._queue = FileLock(files.queue_path(path), thread_local=False)
-        self._writer = FileLock(files.lock_path(path), thread_local=False)
-        self._connection: sqlite3.Connection | None = None
+        self._opened: tuple[WriterLock, sqlite3.Connection] | None = None
         self._delivery = Delivery()
         self._tables = {dataset.name: _Table(dataset) for dataset in BY_NAME.values()}
 
     def __enter__(self) -> SqliteSink:
         with files.translated(self.path):
             files.make_folder(self.path)
-            with self._locked():
-                self._connection = self._open()
+            lock = WriterLock(self.path, self._wait_s)
+            with lock.held():
+                self._opened = lock, self._open()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -86,10 +79,10 @@ class SqliteSink:
 
     def close(self) -> None:
         """Folds the write-ahead log into the file and lets go of it. What was written is durable without this."""
-        connection, self._connection = self._connection, None
-        if connection is None:
+        if self._opened is None:
             return
-        with suppress(StoreBusy, OSError, sqlite3.Error), self._locked():
+        (lock, connection), self._opened = self._opened, None
+        with suppress(StoreBusy, OSError, sqlite3.Error), lock.held():
             self._checkpoint(connection)
             connection.close()
         with suppress(sqlite3.Error):
@@ -120,10 +113,10 @@ class SqliteSink:
     @contextmanager
     def turn(self) -> Generator[sqlite3.Connection]:
         """A transaction as the only writer: committed at the end, undone whole on any error."""
-        with files.translated(self.path), self._locked():
-            if self._connection is None:
-                raise ValueError("the sink is not open")
-            connection = self._connection
+        if self._opened is None:
+            raise ValueError("the sink is not open")
+        lock, connection = self._opened
+        with files.translated(self.path), lock.held():
             connection.execute("begin immediate")
             try:
                 yield connection
@@ -157,35 +150,6 @@ class SqliteSink:
                 receipt.duplicate += after[name] is mark
         changed = {name: mark for name, mark in after.items() if mark is not before[name]}
         return receipt, {name: self._delivery.settled(name, before[name], mark) for name, mark in changed.items()}
-
-    @contextmanager
-    def _locked(self) -> Generator[None]:
-        """This process's and this thread's turn to touch the file.
-
-        Raises:
-            StoreBusy: when others held it for as long as this sink may wait.
-        """
-        from filelock import Timeout
-
-        until = time.monotonic() + self._wait_s
-        if not self._thread.acquire(timeout=self._wait_s):
-            raise self._busy()
-        try:
-            try:
-                with self._queue.acquire(timeout=_left(until), poll_interval=_POLL_S):
-                    self._writer.acquire(timeout=_left(until), poll_interval=_POLL_S)
-            except Timeout:
-                raise self._busy() from None
-            try:
-                yield
-            finally:
-                self._writer.release()
-        finally:
-            self._thread.release()
-
-    def _busy(self) -> StoreBusy:
-        message = f"{self.path.name} was busy for {self._wait_s:g} s: another writer holds it."
-        return StoreBusy(message, hint=files.BUSY_HINT)
 
     def _checkpoint(self, connection: sqlite3.Connection) -> None:
         """Copies the log into the file as far as readers allow, and empties it when none still reads it.
@@ -335,7 +299,3 @@ def _batches(items: Iterable[T]) -> Iterator[list[T]]:
     source = iter(items)
     while batch := list(islice(source, BATCH)):
         yield batch
-
-
-def _left(until: float) -> float:
-    return max(0.0, until - time.monotonic())

@@ -14,7 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from agentgauge.core.catalog import REGISTRIES, Dataset, dataset, names
-from agentgauge.core.errors import DeadlineExceeded, StoreBusy, StoreCorrupt, StoreError, unknown_name
+from agentgauge.core.errors import DeadlineExceeded, InvalidValue, StoreBusy, StoreCorrupt, StoreError, unknown_name
 from agentgauge.core.query import Extent, Filter, Query, Values, check, check_filter
 from agentgauge.stores.sqlite import files
 from agentgauge.stores.sqlite.schema import VERSION
@@ -70,7 +70,8 @@ class SqliteStore:
         from agentgauge.stores.sqlite import rows
 
         holder = _checked(dataset, where)
-        holder.find(field)
+        if not holder.find(field).groupable:
+            raise InvalidValue(f"{field!r} has keys of its own.", hint=f"Ask for one of them: {field}.<key>.")
         with self._reading() as connection:
             return rows.values(connection, holder, field, where, most) if connection else Values(field, [], 0)
 

@@ -20,7 +20,7 @@ _MANTISSA = 53
 _BAND = 8
 """Neighbouring exponents that share an accumulator: a mantissa shifted by 7 still fits 60 bits."""
 _LOW = 30
-"""The bits of the lower of the two halves in which mantissas are summed, so that float64 holds 2**23 of them exactly."""
+"""The bits of the lower of the two halves in which mantissas are summed: float64 holds 2**23 of them exactly."""
 
 
 def sum_by(cells: Array, count: int, values: Array) -> list[int | float]:
@@ -81,7 +81,7 @@ def _infinite(value: float) -> float:
 
 
 def _accumulated(cells: Array, count: int, values: Array) -> list[float]:
-    """A superaccumulator: mantissas are added as integers per cell and band of exponents, and rounded once at the end."""
+    """A superaccumulator: mantissas are added as integers per cell and band of exponents, rounded at the end."""
     fractions, exponents = np.frexp(values)
     lowest = int(exponents.min())
     exponents = exponents.astype(np.int64) - lowest
