@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +53,7 @@ class App:
         """The organisation's store; opening costs nothing until it is asked."""
         return SqliteStore(self.store_path)
 
-    @cached_property
+    @property
     def tools(self) -> tuple[Tool[Any], ...]:
         """The tools on offer; those that write only where writing is allowed."""
         return tuple(tool for tool in all_tools() if self.settings.allow_write or not tool.writes)
@@ -116,6 +116,7 @@ class App:
         await run_stdio(self)
 
 
+@cache
 def all_tools() -> tuple[Tool[Any], ...]:
     """Every tool of every dialect, those that only read first."""
     tools = [tool for dialect in DIALECTS for tool in dialect.tools]

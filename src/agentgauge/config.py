@@ -47,7 +47,9 @@ def load(env: Mapping[str, str] = os.environ, **flags: object) -> Settings:
     Raises:
         InvalidValue: naming the variable that is wrong.
     """
-    given: dict[str, Any] = {name: env[PREFIX + name.upper()] for name in Settings.model_fields if env.get(PREFIX + name.upper())}
+    given: dict[str, Any] = {
+        name: env[PREFIX + name.upper()] for name in Settings.model_fields if env.get(PREFIX + name.upper())
+    }
     given |= {name: value for name, value in flags.items() if value is not None}
     try:
         settings = Settings(**given)

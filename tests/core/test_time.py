@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
-from zones import ALL, DAY, EARLIEST, HOUR, LATEST, NASTY, at, first_instant, instants, shift_of, wall, zones
+from zones import ALL, DAY, EARLIEST, HOUR, LATEST, NASTY, at, first_instant, instants, shift_of, switches, wall, zones
 
 from agentgauge.core.errors import InvalidValue, UnknownName, WindowTooLarge
 from agentgauge.core.time import (
@@ -313,6 +313,20 @@ def test_a_wall_clock_time_is_the_first_instant_that_shows_it(name: str, data: s
     found = from_local(shown, name)
     assert wall(found, name) == shown
     assert found <= instant
+
+
+@given(zones, st.data())
+@example("Europe/Berlin", None)
+def test_a_wall_clock_time_that_does_not_exist_is_the_first_instant_after_the_gap(
+    name: str, data: st.DataObject | None
+) -> None:
+    gaps = [each for each in switches(name) if shift_of(each, name) > shift_of(each - 1, name)]
+    assume(gaps)
+    jump = data.draw(st.sampled_from(gaps)) if data else gaps[-1]
+    length = shift_of(jump, name) - shift_of(jump - 1, name)
+    into = data.draw(st.integers(0, length - 1)) if data else length // 3
+    shown = wall(jump, name) - timedelta(milliseconds=length - into)
+    assert from_local(shown, name) == jump
 
 
 @given(zones, st.data())

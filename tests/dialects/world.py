@@ -78,3 +78,21 @@ def sent(when: str | int, channel: str | None = "sms", **fields: Any) -> Event:
 def known_until(dataset: str, when: str | int) -> Event:
     """Says that everything of a dataset up to an instant is here."""
     return event("as_of", when, dataset=dataset)
+
+
+def rows(answer: Answer) -> list[dict[str, Any]]:
+    """The rows of an answer, each with its cells by column."""
+    return [dict(zip(answer.columns, row, strict=True)) for row in answer.structured().get("rows", [])]
+
+
+def by(answer: Answer, column: str, *groups: str) -> dict[Any, Any]:
+    """One column of an answer by its group, or by its groups."""
+    names = groups or (answer.columns[0],)
+    keys = [tuple(row[name] for name in names) for row in rows(answer)]
+    return {key[0] if len(names) == 1 else key: row[column] for key, row in zip(keys, rows(answer), strict=True)}
+
+
+def values(answer: Answer) -> list[Any]:
+    """The values of the only series of an answer."""
+    (row,) = rows(answer)
+    return row["values"]

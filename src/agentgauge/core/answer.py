@@ -27,7 +27,7 @@ CELL_LENGTH = 128
 """The longest a stored string is shown; longer ones end in an ellipsis."""
 
 _OURS = re.compile(r"(?:total|edges|other|note|finer)\b")
-"""How our own lines begin; a stored string that begins so is quoted, or its row could be taken for one of them."""
+"""How our own lines begin; a row that would begin so is quoted, or it could be taken for one of them."""
 _ADVERB = {"hour": "hourly", "day": "daily", "week": "weekly", "month": "monthly", "year": "yearly"}
 
 Totals = Mapping[str, "Cell"]
@@ -177,7 +177,7 @@ class Answer:
             if self.axis:
                 heads[-1] = self.axis.words(with_date=self._dated)
             lines.append(",".join(heads))
-            lines += [",".join(_cells(row)) for row in self.rows]
+            lines += map(_line, self.rows)
         if self.other:
             lines += self._other_lines()
         lines += [f"note: {note}" for note in self.notes]
@@ -295,6 +295,11 @@ def _shown(text: str) -> str:
     return text if len(text) <= CELL_LENGTH else text[: CELL_LENGTH - 1] + "…"
 
 
+def _line(row: Sequence[Any]) -> str:
+    first, *rest = _cells(row)
+    return ",".join([json.dumps(first, ensure_ascii=False) if _OURS.match(first) else first, *rest])
+
+
 def _cells(row: Sequence[Any]) -> list[str]:
     texts: list[str] = []
     for cell in row:
@@ -319,7 +324,7 @@ def _cell(value: Any) -> str:
 def _quoted(text: str) -> str:
     """A string cell; as a JSON string where it could be taken for something else."""
     shown = _shown(text)
-    if shown in ("", "-") or any(mark in shown for mark in ',"{') or shown.strip() != shown or _OURS.match(shown):
+    if shown in ("", "-") or any(mark in shown for mark in ',"{') or shown.strip() != shown:
         return json.dumps(shown, ensure_ascii=False)
     return shown
 

@@ -7,6 +7,7 @@ top and other; that is said in `notes` and priced in `finer`, and `total` always
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -244,14 +245,32 @@ def _smallest(answer: Answer, want: Series, cost: Cost, first: Plan) -> Answer:
         replace(answer, notes=note + answer.notes, prior=None),
         replace(answer, notes=note, prior=None),
     )
-    found = next((each for each in candidates if each.fits(max(want.budget, LEAST_TOKENS))), None)
-    if found is None:
+    found = next((each for each in candidates if each.fits(want.budget)), candidates[-1])
+    if not found.fits(max(want.budget, LEAST_TOKENS)):
         size = math.ceil(candidates[-1].size() / 100) * 100
         raise InvalidValue(
             f"the totals of {len(want.query.measures)} measures alone take about {size:,} tokens, more than a budget of {want.budget:,}.",
             hint="Ask for fewer measures" + (f", or budget={size}." if size <= MOST_TOKENS else "."),
         )
     return found
+
+
+def most_rows(count: int, draw: Callable[[int], Answer], budget: int) -> Answer:
+    """The answer drawn with as many of `count` rows as the budget holds."""
+    return draw(bisect_left(range(1, count + 1), True, key=lambda n: not draw(n).fits(budget)))
+
+
+def first_rows(answer: Answer, budget: int, what: str = "rows") -> Answer:
+    """A listing cut to the first rows that fit the budget; how many those are is noted."""
+    count = len(answer.rows)
+
+    def draw(n: int) -> Answer:
+        if n == count:
+            return answer
+        note = f"{n} of {count} {what} shown to fit a budget of {budget:,} tokens"
+        return replace(answer, rows=answer.rows[:n], columns=answer.columns if n else [], notes=(*answer.notes, note))
+
+    return most_rows(count, draw, budget)
 
 
 def _as_distribution(want: Series, plan: Plan) -> Series:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 DONE, FAULT, WRONG, FAILED, REJECTED = range(5)
 """Exit codes: done; a fault of agentgauge; the command or question is wrong; the store, disk or a vendor failed; done,
 but some lines were rejected."""
+INTERRUPTED = 130
+"""What a shell expects of a command that was stopped with Ctrl-C."""
 SHOWN_REJECTIONS = 20
 
 WELCOME = """\
@@ -69,6 +71,8 @@ class Commands(click.Group):
             ctx.exit(exit_code(error))
         except BrokenPipeError:
             ctx.exit(DONE)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
 
 
 def exit_code(error: GaugeError) -> int:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HOUR_MS = 3_600_000
+FAULT = "INTERNAL: agentgauge failed at this question. Its log on stderr says why; please report it."
 
 
 class Backend(Protocol):
@@ -75,7 +76,7 @@ def build(backend: Backend) -> Server[Any]:
             return _refused(str(error))
         except Exception:
             log.exception("the tool %s failed", params.name)
-            return _refused("INTERNAL: agentgauge failed at this question. Its log on stderr says why; please report it.")
+            return _refused(FAULT)
 
     async def list_resources(
         _: ServerRequestContext[Any], params: t.PaginatedRequestParams | None
@@ -91,15 +92,25 @@ def build(backend: Backend) -> Server[Any]:
     async def read_resource(_: ServerRequestContext[Any], params: t.ReadResourceRequestParams) -> t.ReadResourceResult:
         call = guide.resource_call(str(params.uri))
         if call is None:
-            raise MCPError(code=t.INVALID_PARAMS, message=f"Unknown resource. Known: {guide.RESOURCE_WORDS}", data={"uri": str(params.uri)})
+            raise MCPError(
+                code=t.INVALID_PARAMS,
+                message=f"Unknown resource. Known: {guide.RESOURCE_WORDS}",
+                data={"uri": str(params.uri)},
+            )
         try:
-            answer = await backend.call(*call)
+            text = (await backend.call(*call)).text()
         except GaugeError as error:
             raise MCPError(code=t.INTERNAL_ERROR, message=str(error)) from None
-        contents = t.TextResourceContents(uri=params.uri, mime_type="text/plain", text=answer.text())
-        return t.ReadResourceResult(contents=[contents])
+        except Exception:
+            log.exception("the resource %s failed", params.uri)
+            raise MCPError(code=t.INTERNAL_ERROR, message=FAULT) from None
+        return t.ReadResourceResult(
+            contents=[t.TextResourceContents(uri=params.uri, mime_type="text/plain", text=text)]
+        )
 
-    async def list_prompts(_: ServerRequestContext[Any], params: t.PaginatedRequestParams | None) -> t.ListPromptsResult:
+    async def list_prompts(
+        _: ServerRequestContext[Any], params: t.PaginatedRequestParams | None
+    ) -> t.ListPromptsResult:
         return t.ListPromptsResult(prompts=[t.Prompt.model_validate(each.listed()) for each in guide.PROMPTS])
 
     async def get_prompt(_: ServerRequestContext[Any], params: t.GetPromptRequestParams) -> t.GetPromptResult:
@@ -144,10 +155,13 @@ def build(backend: Backend) -> Server[Any]:
 
 
 async def run_stdio(backend: Backend) -> None:
-    """Serves one client over stdin and stdout until it hangs up."""
+    """Serves one client over stdin and stdout until it hangs up, which it may do in the middle of an answer."""
     server = build(backend)
-    async with stdio_server() as (incoming, outgoing):
-        await server.run(incoming, outgoing, server.create_initialization_options())
+    try:
+        async with stdio_server() as (incoming, outgoing):
+            await server.run(incoming, outgoing, server.create_initialization_options())
+    except* BrokenPipeError:
+        log.info("the client hung up before it had its answer")
 
 
 def _refused(text: str) -> t.CallToolResult:

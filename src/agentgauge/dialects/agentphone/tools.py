@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from agentgauge.core.answer import Answer
+from agentgauge.core.answer import Answer, Rest
 from agentgauge.core.asking import DAY, agent_names, zone_of
 from agentgauge.core.errors import InvalidValue
 from agentgauge.core.operation import Tool
 from agentgauge.core.parse import Limited, Zoned
 from agentgauge.core.query import Filter, Measure, Query
-from agentgauge.core.series import Series, present
+from agentgauge.core.series import Series, first_rows, most_rows, present
 from agentgauge.core.time import EARLIEST, LATEST, Bucket, Unit, Window, edges, edges_before
 from agentgauge.dialects.agentphone.translate import BY_DAY, CALLS, MESSAGES, WEBHOOKS, Part, joined, measures
 
@@ -76,7 +76,7 @@ async def _calendar(unit: Unit, count: int, params: GetUsageParams, desk: Desk) 
 async def _by_number(params: GetUsageParams, desk: Desk) -> Answer:
     """Lifetime messages and calls of each number, the registry's numbers first asked by name."""
     numbers, agents = await desk.registry("numbers"), await agent_names(desk)
-    parts = (*MESSAGES, CALLS)
+    parts, labels = (*MESSAGES, CALLS), ("messages", "calls")
     window = await _lifetime(desk)
     query = Query(dataset="messages", window=window, measures=measures(parts), group_by=("number_id",))
     ask = joined(parts, desk.ask)
@@ -86,26 +86,27 @@ async def _by_number(params: GetUsageParams, desk: Desk) -> Answer:
     for id in dict.fromkeys([*counted, *numbers]):
         entry = numbers.get(str(id), {})
         agent = entry.get("agent_id")
-        counts = [table.totals[label][counted[id]] if id in counted else 0 for label in ("messages", "calls")]
+        counts = [table.totals[label][counted[id]] if id in counted else 0 for label in labels]
         if id is not None or any(counts):
             rows.append([id, entry.get("phone_number"), entry.get("status"), agents.get(str(agent), agent), *counts])
-    shown = rows[: params.limit]
     answer = Answer(
         title="usage by number, all time",
-        columns=["number", "phone_number", "status", "agent", "messages", "calls"],
-        rows=shown,
+        columns=["number", "phone_number", "status", "agent", *labels],
         window=window,
         tz=zone_of(params, desk),
         as_of=table.as_of,
-        total={label: table.total[label] for label in ("messages", "calls")},
+        total={label: table.total[label] for label in labels},
         has_total=True,
     )
-    while answer.size() > params.budget and len(shown) > 1:
-        shown = shown[: max(1, len(shown) * params.budget // answer.size())] if len(shown) > 2 else shown[:-1]
-        answer = replace(answer, rows=shown)
-    if len(shown) < len(rows):
-        answer = replace(answer, notes=(f"{len(shown)} of {len(rows)} numbers shown, the busiest first",))
-    return answer
+
+    def draw(n: int) -> Answer:
+        if n == len(rows):
+            return replace(answer, rows=rows)
+        rest = {label: sum(row[place] for row in rows[n:]) for place, label in enumerate(labels, -len(labels))}
+        note = f"{n} of {len(rows)} numbers shown, the busiest first"
+        return replace(answer, rows=rows[:n], other=Rest(len(rows) - n, rest), notes=(note,))
+
+    return most_rows(min(params.limit, len(rows)), draw, params.budget)
 
 
 async def _lifetime(desk: Desk) -> Window:
@@ -143,7 +144,7 @@ async def _summary(params: GetUsageParams, desk: Desk) -> Answer:
         ["sms_segments_last_30d", segments.total["sms_segments"]],
         ["numbers_used", sum(entry.get("status") == "active" for entry in numbers.values())],
     ]
-    return Answer(
+    answer = Answer(
         title="usage summary",
         columns=["stat", "value"],
         rows=rows,
@@ -152,6 +153,7 @@ async def _summary(params: GetUsageParams, desk: Desk) -> Answer:
         as_of=as_of,
         notes=("total_* are all time; plan and number limits are the vendor's and not known here",),
     )
+    return first_rows(answer, params.budget, "stats")
 
 
 def _last(desk: Desk, days: int) -> Window:

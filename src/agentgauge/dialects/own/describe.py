@@ -6,7 +6,6 @@ Above: the MCP face's resources show the same. Below: the desk's extents, values
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agentgauge.core.answer import Answer
@@ -17,15 +16,19 @@ from agentgauge.core.errors import InvalidValue, nearest, unknown_name
 from agentgauge.core.operation import Tool
 from agentgauge.core.parse import Limited, Zoned
 from agentgauge.core.query import Filter, Measure, Query
+from agentgauge.core.series import first_rows
 from agentgauge.core.time import EARLIEST, LATEST, Window, iso
 
 if TYPE_CHECKING:
     from agentgauge.core.operation import Desk
+    from agentgauge.core.query import Extent
 
 EVER = Window(EARLIEST, LATEST)
 COUNT = Measure("count", None, "events")
 SEARCHED = 500
 """The most values of one field that a search looks through."""
+LISTED = 200
+"""A field of more distinct values than this is an id: only their number is shown."""
 
 
 class DescribeParams(Limited, Zoned):
@@ -52,7 +55,7 @@ async def describe_metrics(params: DescribeParams, desk: Desk) -> Answer:
         answer = await _fields(_held(params.dataset), params.limit, where, desk)
     else:
         answer = await _values(_held(params.dataset), params.field, params.limit, where, desk)
-    return _fit(answer, params.budget)
+    return first_rows(answer, params.budget)
 
 
 def _held(name: str) -> Dataset:
@@ -100,24 +103,30 @@ async def _known(name: str, field: str, desk: Desk) -> list[str]:
 
 async def _datasets(params: DescribeParams, where: tuple[Filter, ...], desk: Desk) -> Answer:
     tz = zone_of(params, desk)
-    rows: list[list[Any]] = []
-    for each in await desk.extents():
-        if dataset(each.dataset).registry or not each.count:
-            continue
-        count = (await desk.ask(Query(each.dataset, EVER, (COUNT,), where=where))).total["events"] if where else each.count
-        ends = [None if instant is None else iso(instant, tz) for instant in (each.first, each.last, each.as_of)]
-        rows.append([each.dataset, count, *ends])
-    held = {row[0] for row in rows}
+    held = [each for each in await desk.extents() if each.count and not dataset(each.dataset).registry]
+    if where:
+        return await _datasets_of(where, held, desk)
+    rows = [
+        [each.dataset, each.count, *(None if at is None else iso(at, tz) for at in (each.first, each.last, each.as_of))]
+        for each in held
+    ]
     facts: dict[str, Any] = {"now": iso(desk.now, tz), "zone": tz, "sources": list(desk.sources)}
-    if empty := [each.name for each in DATASETS if each.name not in held]:
+    if empty := [each.name for each in DATASETS if each.name not in {row[0] for row in rows}]:
         facts["empty"] = empty
     return Answer(
-        title="datasets" + (" of one agent (first, last and as_of are of all)" if where else ""),
+        title="datasets",
         facts=facts,
         columns=["dataset", "events", "first", "last", "as_of"] if rows else [],
         rows=rows,
         notes=("dataset=<name> shows its fields",) if rows else ("the store is empty: import events, or see agentgauge demo",),
     )
+
+
+async def _datasets_of(where: tuple[Filter, ...], held: Sequence[Extent], desk: Desk) -> Answer:
+    """The datasets that have events of one agent."""
+    counts = [(await desk.ask(Query(each.dataset, EVER, (COUNT,), where=where))).total["events"] for each in held]
+    rows = [[each.dataset, count] for each, count in zip(held, counts, strict=True) if count]
+    return Answer(title="datasets of one agent", columns=["dataset", "events"], rows=rows)
 
 
 async def _fields(holder: Dataset, most: int, where: tuple[Filter, ...], desk: Desk) -> Answer:
@@ -151,6 +160,8 @@ def _present(field: DataField) -> Filter:
 
 def _counts(counts: Iterable[tuple[Any, int]], distinct: int) -> dict[str, int]:
     """Value -> how many events have it, and how many values are not shown."""
+    if distinct > LISTED:
+        return {"distinct": distinct}
     found = {("true" if v else "false") if isinstance(v, bool) else str(v): n for v, n in counts if v is not None}
     return found | ({"(other values)": distinct - len(found)} if distinct > len(found) else {})
 
@@ -218,16 +229,6 @@ async def _search(text: str, most: int, desk: Desk) -> Answer:
 async def _teams(name: str, desk: Desk) -> list[str]:
     counts = (await desk.values(name, "team", most=SEARCHED)).counts
     return [str(value) for value, _ in counts if value is not None]
-
-
-def _fit(answer: Answer, budget: int) -> Answer:
-    """As many of the first rows as the budget holds; how many those are is noted."""
-    count, rows = len(answer.rows), answer.rows
-    while answer.size() > budget and rows:
-        rows = rows[: min(len(rows) - 1, len(rows) * budget // answer.size() + 1)]
-        note = f"{len(rows)} of {count} rows shown to fit a budget of {budget:,} tokens"
-        answer = replace(answer, rows=rows, columns=answer.columns if rows else [], notes=(*answer.notes[:1], note)[-2:])
-    return answer
 
 
 DESCRIBE_METRICS = Tool(

@@ -11,10 +11,12 @@ from agentgauge.core.answer import Answer
 from agentgauge.core.errors import InvalidValue
 from agentgauge.core.operation import WRITE, Tool
 from agentgauge.core.parse import Objects, Params
+from agentgauge.core.series import first_rows
 
 if TYPE_CHECKING:
     from agentgauge.core.operation import Desk
 
+BUDGET = 800
 MOST = 1_000
 """The most points of one call."""
 
@@ -38,12 +40,15 @@ async def record_metrics(params: RecordParams, desk: Desk) -> Answer:
             raise InvalidValue(f"point {index} has the type {point['type']!r}.", hint="Leave type out; only points are taken.")
     lines = [{"kind": "counter", "ts": desk.now, "id": str(uuid.uuid4())} | point | {"type": "point"} for point in params.points]
     written = await desk.write(lines)
-    return Answer(
+    rejected = len(lines) - written.accepted - written.duplicate
+    answer = Answer(
         title="points recorded",
-        facts={"accepted": written.accepted, "duplicate": written.duplicate, "rejected": len(written.rejections)},
+        facts={"accepted": written.accepted, "duplicate": written.duplicate, "rejected": rejected},
         columns=["point", "field", "reason"] if written.rejections else [],
         rows=[list(each) for each in written.rejections],
+        notes=(f"only the first {told} rejections are told",) if rejected > (told := len(written.rejections)) else (),
     )
+    return first_rows(answer, BUDGET)
 
 
 RECORD_METRICS = Tool(

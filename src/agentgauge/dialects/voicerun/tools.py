@@ -17,7 +17,7 @@ from agentgauge.core.errors import InvalidValue, quote, unknown_name
 from agentgauge.core.operation import Tool
 from agentgauge.core.parse import TIMES, Bucketed, Common, Compared, Object, Words
 from agentgauge.core.query import Filter, Measure, Query
-from agentgauge.core.series import Series, present
+from agentgauge.core.series import Series, first_rows, present
 from agentgauge.core.time import EARLIEST, LATEST, Bucket, Window, iso
 from agentgauge.dialects.voicerun.translate import BY_KIND, COUNT, SUM, label_field, system_filters, tag_filters
 
@@ -79,7 +79,7 @@ async def list_custom_metrics(params: ListMetricsParams, desk: Desk) -> Answer:
         )
         if answer.size() <= params.budget:
             return answer
-    return _cut_rows(answer, params.budget, len(keys), "metrics")
+    return first_rows(answer, params.budget, "metrics")
 
 
 async def _tags(where: tuple[Filter, ...], desk: Desk) -> dict[str, dict[str, list[str]]]:
@@ -205,16 +205,7 @@ async def _session(params: CustomMetricsParams, desk: Desk) -> Answer:
         rows=rows,
         notes=notes,
     )
-    return _cut_rows(answer, params.budget, len(rows), "points")
-
-
-def _cut_rows(answer: Answer, budget: int, count: int, what: str) -> Answer:
-    """The answer with as many of its first rows as fit, and a note of how many those are."""
-    rows: Sequence[Sequence[Any]] = answer.rows
-    while answer.size() > budget and rows:
-        rows = rows[: min(len(rows) - 1, len(rows) * budget // answer.size())]
-        answer = replace(answer, rows=rows, notes=(f"{len(rows)} of {count} {what} shown to fit a budget of {budget:,} tokens",))
-    return answer
+    return first_rows(answer, params.budget, "points")
 
 
 async def _known_names(names: Sequence[str], desk: Desk) -> None:

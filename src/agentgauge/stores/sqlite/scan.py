@@ -248,7 +248,8 @@ def measured(each: Measure, facts: Facts, cells: Cells) -> list[Cell]:
         return counts.tolist()
     if isinstance(column, Coded):
         true = np.array([*map(bool, column.values), False])[column.codes[rows]]
-        return _shares(np.bincount(ids[true], minlength=cells.count).tolist(), counts)
+        trues = np.bincount(ids[true], minlength=cells.count).tolist()
+        return trues if each.how == "sum" else _shares(trues, counts)
     assert isinstance(column, Numbers)
     if each.how in ("min", "max"):
         return _extreme(each.how, ids, counts, column.values[rows])
