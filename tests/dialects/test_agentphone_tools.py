@@ -56,9 +56,9 @@ async def test_columns_without_data_in_the_period_are_left_out(world: World) -> 
 
 async def test_tokens_stand_with_the_cache_apart_and_the_cost(world: World) -> None:
     tokens = {"input_tokens": 1_000, "output_tokens": 50, "cache_read_tokens": 700, "cache_write_tokens": 200}
-    world.give(*(model_call(NOW, agent_id="a", cost_usd=0.1, **tokens) for _ in range(3)))
+    world.give(*(model_call(NOW, agent_id="a", cost_usd=0.25, **tokens) for _ in range(3)))
     (row,) = rows(await world.ask(USAGE, period="month"))
-    assert row == {"agent": "a", "model_calls": 3} | {name: 3 * n for name, n in tokens.items()} | {"cost_usd": 0.3}
+    assert row == {"agent": "a", "model_calls": 3} | {name: 3 * n for name, n in tokens.items()} | {"cost_usd": 0.75}
 
 
 async def test_runs_and_tool_calls_have_columns_of_their_own(world: World) -> None:
@@ -200,7 +200,7 @@ async def test_a_filter_holds_for_every_column(world: World) -> None:
 
 
 async def test_usage_is_compared_with_the_period_before(world: World) -> None:
-    world.give(sent(NOW, agent_id="a"), *(sent("2026-05-11T00:00", agent_id="a") for _ in range(4)))
+    world.give(sent(NOW - HOUR, agent_id="a"), *(sent("2026-05-11T00:00", agent_id="a") for _ in range(4)))
     world.give(known_until("messages", NOW))
     prior = (await world.ask(USAGE, period="week", compare_to="prior_period")).structured()["prior"]
     assert (prior["total"], prior["change"], prior["end"]) == (4, -0.75, "2026-05-13T12:30Z")

@@ -37,7 +37,7 @@ _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
 )
-"""Unicode's default-ignorable letters and marks (fillers, variation selectors): they can carry text that nobody sees."""
+"""Unicode's default-ignorable letters and marks (fillers, variation selectors): they carry text that nobody sees."""
 
 
 class GaugeError(Exception):

@@ -28,6 +28,7 @@ LEAST_TOKENS = 200
 """What an answer's receipt and totals may take, however small its budget."""
 CHOSEN_BUCKETS = 60
 """The most buckets an interval is chosen for when none was asked; a finer one has to be asked for."""
+NOT_COMPARED = "no comparison: nothing is finished in both this window and the one before"
 SAMPLED = 12
 """How many rows are drawn to learn what a row costs."""
 USEFUL_BUCKETS = 8
@@ -86,7 +87,8 @@ async def present(want: Series, desk: Desk) -> Answer:
     table = await ask(want.at(first.bucket, first.n))
     answer = lay_out(want, table)
     if want.compare:
-        answer = replace(answer, prior=await compare(want.query, table, ask, desk.now))
+        prior = await compare(want.query, table, ask, desk.now)
+        answer = replace(answer, prior=prior, notes=answer.notes + (() if prior else (NOT_COMPARED,)))
     first = replace(first, n=len(table.groups))
     if answer.fits(want.budget):
         return _priced(want, answer, first)

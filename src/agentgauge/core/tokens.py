@@ -26,11 +26,11 @@ _JSON_WORDS = frozenset({"null", "true", "false"})
 """These are one token, a comma before them included."""
 _COMMON = frozenset(
     (
-        "ab ac ad ag ai al am an ap ar as at bl ca ce ch ci ck cl co cr ct cu da de di ea ec ed ee ef eg el em en ep er "
-        "es et ev ex ff fi fo ge gr ha he hi ho ia ib ic id ie if ig il im in io ip ir is it iv iz ke la le li ll lo ls "
-        "ly ma me mi mo mp na nc nd ne ng ni no ns nt oc od ol om on oo op or os ot ou ow pa pe pi pl po pp pr pt qu ra "
-        "rd re ri rm ro rr rs rt ry sa sc se sh si so sp ss st su ta te th ti to tr ts tt tu ty ul um un up ur us ut va "
-        "ve ze "
+        "ab ac ad ag ai al am an ap ar as at bl ca ce ch ci ck cl co cr ct cu da de di ea ec ed ee ef eg el em en "
+        "ep er es et ev ex ff fi fo ge gr ha he hi ho ia ib ic id ie if ig il im in io ip ir is it iv iz ke la le "
+        "li ll lo ls ly ma me mi mo mp na nc nd ne ng ni no ns nt oc od ol om on oo op or os ot ou ow pa pe pi pl "
+        "po pp pr pt qu ra rd re ri rm ro rr rs rt ry sa sc se sh si so sp ss st su ta te th ti to tr ts tt tu ty "
+        "ul um un up ur us ut va ve ze "
     ).split()
 )
 """The commonest pairs of letters in words and identifiers; what has others is no word and falls into small pieces."""

@@ -30,7 +30,8 @@ SECONDS_BELOW = 100_000_000_000
 _HINT = "Write ISO 8601 (2026-05-05, 2026-05-05T14:00+02:00), now-24h, now-7d, today, yesterday, or epoch seconds or ms."
 _NUMBER = re.compile(r"-?\d{1,30}(\.\d{1,30})?")
 _RELATIVE = re.compile(
-    r"(now|today|yesterday|tomorrow)((?:\s*[+-]\s*\d{1,7}\s*[A-Za-z]+)*)\s*(?:/\s*([A-Za-z]+))?", re.IGNORECASE | re.ASCII
+    r"(now|today|yesterday|tomorrow)((?:\s*[+-]\s*\d{1,7}\s*[A-Za-z]+)*)\s*(?:/\s*([A-Za-z]+))?",
+    re.IGNORECASE | re.ASCII,
 )
 _STEP = re.compile(r"([+-])\s*(\d{1,7})\s*([A-Za-z]+)")
 _DATES = {"today": 0, "yesterday": -1, "tomorrow": 1}
