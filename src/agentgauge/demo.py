@@ -30,7 +30,11 @@ YOURS, FLEET = "yours", "default"
 """The organisations: your own Claude Code runs, and the synthetic fleet. One organisation is one file; they never mix."""
 
 ABOUT_YOURS: Questions = (
-    ("What did Claude Code use and cost this month, by model?", "usage_by_agent", {"period": "month", "group_by": "model"}),
+    (
+        "What did Claude Code use and cost this month, by model?",
+        "usage_by_agent",
+        {"period": "month", "group_by": "model"},
+    ),
     (
         "In which projects, these last 30 days?",
         "query_datapoints",
@@ -48,7 +52,13 @@ ABOUT_FLEET: Questions = (
     (
         "Which messages failed this week, by channel?",
         "get_message_metrics",
-        {"metric": "failed", "interval": "1d", "group_by": "channel", "start": "now-7d/d", "compare_to": "prior_period"},
+        {
+            "metric": "failed",
+            "interval": "1d",
+            "group_by": "channel",
+            "start": "now-7d/d",
+            "compare_to": "prior_period",
+        },
     ),
     (
         "What did each agent's models cost per day, these last 10 days?",
@@ -81,7 +91,9 @@ async def run(say: Say) -> None:
             await _ask(home, YOURS, ABOUT_YOURS, say)
         began = time.perf_counter()
         report = _fleet(home)
-        say(f"A SYNTHETIC fleet: {report.accepted:,} events of 30 days, stored in {time.perf_counter() - began:.1f} s.\n")
+        say(
+            f"A SYNTHETIC fleet: {report.accepted:,} events of 30 days, stored in {time.perf_counter() - began:.1f} s.\n"
+        )
         await _ask(home, FLEET, ABOUT_FLEET, say)
     say("That was the real server over stdio. Connect it: agentgauge install claude-code | claude-desktop | cursor")
 

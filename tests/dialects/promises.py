@@ -135,7 +135,7 @@ def _others(found: Mapping[str, Any], columns: Sequence[str]) -> list[list[Any]]
     name, total = f"other({rest['groups']})", rest["total"]
     if not columns:
         return [[name, total]]
-    if "total" in columns:
+    if "interval" in found:
         measures: list[Any] = list(total) if isinstance(total, dict) else [None]
         return [[name, *(_rest_cell(head, each, rest) for head in columns[1:])] for each in measures]
     totals = total if isinstance(total, dict) else {columns[-1]: total}

@@ -37,7 +37,9 @@ async def compare(query: Query, shown: Table, ask: Callable[[Query], Awaitable[T
     return Prior(prior_part, prior_total, change(now_total, prior_total), None if whole else now_total)
 
 
-def finished_in_both(window: Window, bucket: Bucket | None, grid: Sequence[int], as_of: int) -> tuple[Window, Window] | None:
+def finished_in_both(
+    window: Window, bucket: Bucket | None, grid: Sequence[int], as_of: int
+) -> tuple[Window, Window] | None:
     """The part of this window and of the one before that can be compared, or None."""
     if bucket is None:
         end, prior_start = min(window.end, as_of), window.start - window.length

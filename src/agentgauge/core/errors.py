@@ -152,7 +152,9 @@ def nearest(given: str, names: Iterable[str], *, most: int = QUOTED_NAMES) -> li
     folded = _fold(given)
     close = difflib.get_close_matches(folded, plain, n=most, cutoff=0.6)
     if folded:
-        close += [name for name in plain if name not in close and (folded in name or (len(name) > 3 and name in folded))]
+        close += [
+            name for name in plain if name not in close and (folded in name or (len(name) > 3 and name in folded))
+        ]
     return [plain[name] for name in close[:most]]
 
 

@@ -121,4 +121,3 @@ class Dialect:
     tools: tuple[Tool[Any], ...]
     guard: Callable[[Query, Principal], Query] | None = None
     """Role, tier and row scope; run on every local question of every tool and operation."""
-

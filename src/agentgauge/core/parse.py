@@ -58,7 +58,9 @@ def _json(text: str) -> Any:
 
 
 Words = Annotated[list[str], BeforeValidator(_words), WithJsonSchema({"type": "array", "items": {"type": "string"}})]
-Objects = Annotated[list[dict[str, Any]], BeforeValidator(_object), WithJsonSchema({"type": "array", "items": {"type": "object"}})]
+Objects = Annotated[
+    list[dict[str, Any]], BeforeValidator(_object), WithJsonSchema({"type": "array", "items": {"type": "object"}})
+]
 Object = Annotated[dict[str, Any], BeforeValidator(_object), WithJsonSchema({"type": "object"})]
 Conditions = Annotated[
     dict[str, Any] | list[dict[str, Any]],
@@ -203,6 +205,9 @@ SYNONYMS: Mapping[str, Operator] = {
 }
 
 
+_FILTER_FORM = 'For example [{"field":"channel","operator":"IN","value":["sms"]}] or {"channel":"sms"}.'
+
+
 def operator(word: Any) -> Operator:
     """The operator of a word; case does not count and the usual signs are taken.
 
@@ -226,33 +231,34 @@ def conditions(given: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None, ho
         InvalidValue: a value that does not fit the field or the operator.
     """
     found: list[Filter] = []
-    if given is None:
-        return ()
-    if isinstance(given, Mapping):
-        for name, value in given.items():
-            each_field = holder.find(name)
-            operators: Mapping[Any, Any] = value if isinstance(value, Mapping) else {_implied(each_field, value): value}
-            found += [condition(each_field, operator(word), operand) for word, operand in operators.items()]
-        return tuple(found)
-    for each in given:
-        name = _field_named(each)
-        extra = set(each) - {"field", "fieldName", "metadataKey", "operator", "value"}
-        if not isinstance(name, str) or "operator" not in each or extra:
-            raise InvalidValue("a filter is {field, operator, value}.", hint='For example {"field":"channel","operator":"IN","value":["sms"]}.')
-        found.append(condition(holder.find(name), operator(each["operator"]), each.get("value")))
+    for name, word, operand in listed(given):
+        each = holder.find(name)
+        found.append(condition(each, implied(each, operand) if word is None else operator(word), operand))
     return tuple(found)
 
 
-def fields_named(given: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None) -> list[str]:
-    """The fields that filters name, before anything is known of their dataset."""
+def listed(given: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None) -> list[tuple[str, Any, Any]]:
+    """Filters in any of their forms, one by one: the field, the operator (None: the one its value implies), the value.
+
+    Raises:
+        InvalidValue: an entry of another form.
+    """
+    found: list[tuple[str, Any, Any]] = []
     if isinstance(given, Mapping):
-        return list(given)
-    return [name for each in given or () if isinstance(name := _field_named(each), str)]
-
-
-def _field_named(each: Mapping[str, Any]) -> Any:
-    name = each.get("field", each.get("fieldName"))
-    return f"metadata.{each['metadataKey']}" if name is None and "metadataKey" in each else name
+        for name, value in given.items():
+            operators: Mapping[Any, Any] = value if isinstance(value, Mapping) else {None: value}
+            if not operators:
+                raise InvalidValue(f"the filter on {quote(name)} is empty.", hint=_FILTER_FORM)
+            found += [(name, word, operand) for word, operand in operators.items()]
+        return found
+    for each in given or ():
+        names = [each[key] for key in ("field", "fieldName") if key in each]
+        names += [f"metadata.{each['metadataKey']}"] if "metadataKey" in each else []
+        extra = set(each) - {"field", "fieldName", "metadataKey", "operator", "value"}
+        if len(names) != 1 or not isinstance(names[0], str) or "operator" not in each or extra:
+            raise InvalidValue("a filter is {field, operator, value}.", hint=_FILTER_FORM)
+        found.append((names[0], each["operator"], each.get("value")))
+    return found
 
 
 def condition(found: DataField, word: Operator, operand: Any, allowed: frozenset[str] | None = None) -> Filter:
@@ -261,8 +267,12 @@ def condition(found: DataField, word: Operator, operand: Any, allowed: frozenset
         operand = True if operand is None else operand
         value: Any = operand
     elif word in LISTS:
-        listed: Any = _words(operand)
-        value = tuple(_as_type(found, each) for each in listed) if isinstance(listed, list | tuple) else operand  # type: ignore[reportUnknownVariableType]
+        values: Any = _words(operand)
+        value = tuple(_as_type(found, each) for each in values) if isinstance(values, list | tuple) else operand  # type: ignore[reportUnknownVariableType]
+        if value == ():
+            raise InvalidValue(
+                f"{word} on {found.name!r} takes at least one value.", hint="Leave the filter out to see all."
+            )
     else:
         value = tuple(operand) if isinstance(operand, list) else _as_type(found, operand)  # type: ignore[reportUnknownVariableType]
     made = Filter(found.name, word, value)
@@ -274,7 +284,8 @@ def condition(found: DataField, word: Operator, operand: Any, allowed: frozenset
     return made
 
 
-def _implied(found: DataField, value: Any) -> Operator:
+def implied(found: DataField, value: Any) -> Operator:
+    """The operator that is meant where only a value is given."""
     if value is None:
         return "IS_NULL"
     if found.type == "strings":

@@ -249,12 +249,16 @@ def check_filter(found: Field, condition: Filter, allowed: frozenset[str] | None
     takes = BY_TYPE.get(found.type, frozenset()) if allowed is None else allowed
     if condition.operator not in takes:
         valid = ", ".join(each for each in OPERATORS if each in takes) or "none"
-        raise InvalidValue(f'Field "{found.name}" does not support operator "{condition.operator}".', hint=f"It takes: {valid}.")
+        raise InvalidValue(
+            f'Field "{found.name}" does not support operator "{condition.operator}".', hint=f"It takes: {valid}."
+        )
     values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
     if condition.operator in LISTS and not isinstance(condition.value, tuple):
         raise InvalidValue(f"{condition.operator} on {found.name!r} takes a list.")
     if condition.operator not in LISTS and isinstance(condition.value, tuple):
-        raise InvalidValue(f"{condition.operator} on {found.name!r} takes one value, not a list.", hint="IN takes a list.")
+        raise InvalidValue(
+            f"{condition.operator} on {found.name!r} takes one value, not a list.", hint="IN takes a list."
+        )
     if condition.operator == "BETWEEN" and len(values) != 2:
         raise InvalidValue(f"BETWEEN on {found.name!r} takes a list of two numbers, [low, high].")
     if condition.operator == "IS_NULL":

@@ -118,12 +118,21 @@ def lay_out(want: Series, table: Table) -> Answer:
         notes=want.notes + table.notes + _overlap_notes(table),
     )
     if axis is None:
-        rows = [[*_shown(want, table, key), *(table.totals[m][i] for m in labels)] for i, key in enumerate(table.groups)]
+        rows = [
+            [*_shown(want, table, key), *(table.totals[m][i] for m in labels)] for i, key in enumerate(table.groups)
+        ]
         other = Rest(rest.groups, _one_or_all(labels, rest.totals)) if rest else None
         shown = rows if heads else []
         return replace(answer, columns=[*heads, *labels] if heads else [], rows=shown, other=other)
     partial = finished < len(table.edges) - 1
-    columns = [*heads, *(["measure"] if len(labels) > 1 else []), "total", "peak", *(["partial"] if partial else []), "values"]
+    columns = [
+        *heads,
+        *(["measure"] if len(labels) > 1 else []),
+        "total",
+        "peak",
+        *(["partial"] if partial else []),
+        "values",
+    ]
     dated = table.window.length > 26 * FIXED["hour"]
     wide = {label: table.wide(label) for label in labels}
     rows = [
@@ -226,7 +235,9 @@ async def _fitted(want: Series, ask: Ask, draft: Answer, first: Plan) -> Answer:
         answer = replace(lay_out(_as_distribution(want, plan), table), prior=draft.prior)
         if plan.bucket:
             answer = replace(answer, rows=_without_peak(answer), columns=[h for h in answer.columns if h != "peak"])
-        answer = replace(answer, notes=_fit_notes(want, first, plan) + answer.notes, finer=cost.finer(want, first, plan))
+        answer = replace(
+            answer, notes=_fit_notes(want, first, plan) + answer.notes, finer=cost.finer(want, first, plan)
+        )
         if plan.n == 0:
             answer = replace(answer, columns=[], rows=[], other=None)
         if answer.fits(want.budget):
@@ -363,7 +374,9 @@ class Cost:
             return _price_words(_plan_words(first, plan), self.size)
         if first.bucket is None:
             return "a filter or fewer groups"
-        steps = [each for each in (parse_bucket(step, want.tz) for step in LADDER) if each.rough_ms > first.bucket.rough_ms]
+        steps = [
+            each for each in (parse_bucket(step, want.tz) for step in LADDER) if each.rough_ms > first.bucket.rough_ms
+        ]
         coarsest = plan.bucket.rough_ms if plan.bucket else math.inf
         for n in dict.fromkeys((first.n, max(1, plan.n))):
             for step in steps:

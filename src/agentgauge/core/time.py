@@ -38,7 +38,15 @@ LATEST = 4_102_444_800_000  # 2100-01-01T00:00Z
 MAX_BUCKETS = 10_000
 """The most buckets one answer may hold (AgentMessage contract 1.4)."""
 
-_SHORT: dict[str, Unit] = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week", "mo": "month", "y": "year"}
+_SHORT: dict[str, Unit] = {
+    "s": "second",
+    "m": "minute",
+    "h": "hour",
+    "d": "day",
+    "w": "week",
+    "mo": "month",
+    "y": "year",
+}
 _LONG = {unit: short for short, unit in _SHORT.items()}
 _UNIT_WORDS: dict[str, Unit] = {
     **_SHORT,

@@ -27,7 +27,9 @@ from agentgauge.core.time import (
 SECONDS_BELOW = 100_000_000_000
 """An integer below this is epoch seconds, from it on milliseconds."""
 
-_HINT = "Write ISO 8601 (2026-05-05, 2026-05-05T14:00+02:00), now-24h, now-7d, today, yesterday, or epoch seconds or ms."
+_HINT = (
+    "Write ISO 8601 (2026-05-05, 2026-05-05T14:00+02:00), now-24h, now-7d, today, yesterday, or epoch seconds or ms."
+)
 _NUMBER = re.compile(r"-?\d{1,30}(\.\d{1,30})?")
 _RELATIVE = re.compile(
     r"(now|today|yesterday|tomorrow)((?:\s*[+-]\s*\d{1,7}\s*[A-Za-z]+)*)\s*(?:/\s*([A-Za-z]+))?",

@@ -78,5 +78,7 @@ class LocalDesk:
             Forbidden: if writing is off.
         """
         if self.take is None:
-            raise Forbidden("writing is off.", hint="Start agentgauge with AGENTGAUGE_ALLOW_WRITE=1 to allow record_metrics.")
+            raise Forbidden(
+                "writing is off.", hint="Start agentgauge with AGENTGAUGE_ALLOW_WRITE=1 to allow record_metrics."
+            )
         return await to_thread.run_sync(self.take, lines)

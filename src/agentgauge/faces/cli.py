@@ -46,7 +46,9 @@ class Application(Protocol):
         """A tool's answer."""
         ...
 
-    def import_names(self, names: Sequence[str], on_progress: Callable[[progress.Report], None] | None = None) -> progress.Report:
+    def import_names(
+        self, names: Sequence[str], on_progress: Callable[[progress.Report], None] | None = None
+    ) -> progress.Report:
         """Imports files, folders, `-` or `claude-code`."""
         ...
 
@@ -82,7 +84,9 @@ def exit_code(error: GaugeError) -> int:
     return FAILED if isinstance(error, StoreError | UpstreamError) else FAULT
 
 
-ORG = click.option("--org", metavar="NAME", help="The organisation whose store it is; else AGENTGAUGE_ORG, else default.")
+ORG = click.option(
+    "--org", metavar="NAME", help="The organisation whose store it is; else AGENTGAUGE_ORG, else default."
+)
 
 
 def commands(make: Callable[[str | None], Application], demo: Demo) -> click.Group:

@@ -74,11 +74,15 @@ def install(client: Client, home: Path, *, write: bool) -> str:
     if not write:
         block = json.dumps({"mcpServers": servers}, indent=2)
         also = client.also.format(command=command())
-        return "\n".join([f"{client.title} reads {path}. Put this into it, or add --write:", block, *([also] if also else [])])
+        return "\n".join(
+            [f"{client.title} reads {path}. Put this into it, or add --write:", block, *([also] if also else [])]
+        )
     known = _read(path)
     listed = known.setdefault("mcpServers", {})
     if not isinstance(listed, dict):
-        raise InvalidValue(f"{path} has mcpServers that are no object.", hint="Mend or move the file; nothing was changed.")
+        raise InvalidValue(
+            f"{path} has mcpServers that are no object.", hint="Mend or move the file; nothing was changed."
+        )
     if listed.get(NAME) == servers[NAME]:  # type: ignore[reportUnknownMemberType]  # JSON of another program
         return f"{client.title} already has agentgauge in {path}."
     listed.update(servers)  # type: ignore[reportUnknownMemberType]
@@ -119,5 +123,7 @@ def _write(path: Path, text: str) -> Path | None:
             shutil.copymode(path, fresh)
         fresh.replace(path)
     except OSError as error:
-        raise StoreUnwritable(f"{path} cannot be written: {error.strerror}.", hint="Check its permissions and the disk.") from None
+        raise StoreUnwritable(
+            f"{path} cannot be written: {error.strerror}.", hint="Check its permissions and the disk."
+        ) from None
     return backup

@@ -150,7 +150,11 @@ PROMPTS: tuple[Prompt, ...] = (
         "why_did_it_change",
         "Why did it change?",
         "Finds what moved a number.",
-        {"metric": "what changed, such as cost or failed messages", "start": "since when, such as now-7d", "tz": "IANA zone"},
+        {
+            "metric": "what changed, such as cost or failed messages",
+            "start": "since when, such as now-7d",
+            "tz": "IANA zone",
+        },
         _why,
     ),
 )

@@ -43,7 +43,9 @@ def sources_of(names: Sequence[str], env: Mapping[str, str], home: Path) -> list
     return found
 
 
-def import_sources(sources: Iterable[Source], sink: Sink, on_progress: Callable[[Report], None] | None = None) -> Report:
+def import_sources(
+    sources: Iterable[Source], sink: Sink, on_progress: Callable[[Report], None] | None = None
+) -> Report:
     """Takes every source in, by its content: Claude Code transcripts, else event lines.
 
     Raises:

@@ -131,7 +131,9 @@ async def _summary(params: GetUsageParams, desk: Desk) -> Answer:
             rows.append([name, table.total[what]])
             as_of = table.as_of if as_of is None else min(as_of, table.as_of or as_of)
     hooks = await desk.ask(Query("webhooks", EVER, WEBHOOKS.measures))
-    delivered = await desk.ask(Query("webhooks", EVER, WEBHOOKS.measures, where=(Filter("status", "EQUAL", "delivered"),)))
+    delivered = await desk.ask(
+        Query("webhooks", EVER, WEBHOOKS.measures, where=(Filter("status", "EQUAL", "delivered"),))
+    )
     total, good = hooks.total["webhooks"], delivered.total["webhooks"]
     assert isinstance(total, int)
     assert isinstance(good, int)

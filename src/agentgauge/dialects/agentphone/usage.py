@@ -13,7 +13,7 @@ from agentgauge.core.asking import agent_names, by_agent_id, check_keys, distinc
 from agentgauge.core.catalog import DATASETS, dataset
 from agentgauge.core.errors import unknown_name
 from agentgauge.core.operation import Tool
-from agentgauge.core.parse import TIMES, Compared, Conditions, Limited, Words, Zoned, conditions, fields_named
+from agentgauge.core.parse import TIMES, Compared, Conditions, Limited, Words, Zoned, conditions, listed
 from agentgauge.core.query import Query
 from agentgauge.core.series import Series, present
 from agentgauge.core.table import Table, cut
@@ -115,14 +115,14 @@ def _groups(words: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _dimensions() -> list[str]:
-    return ["agent_id", "agent_name", "team", "provider", "account", "conversation_id", "metadata.<key>"]
+    return ["agent", "model_name", "session_id", "user", "team", "provider", "account", "conversation_id", "metadata.<key>"]
 
 
 async def _parts(
     groups: tuple[str, ...], params: UsageParams, window: Window, desk: Desk
 ) -> tuple[tuple[Part, ...], tuple[Filter, ...]]:
     """The parts that can be grouped and filtered so and have data, with the filters that fit them all."""
-    raw = fields_named(params.filters)
+    raw = [name for name, _, _ in listed(params.filters)]
     parts = fitting(BY_AGENT, [*groups, *raw])
     if not parts:
         raise unknown_name("a filter that goes with this grouping", ", ".join(raw or groups), _dimensions())

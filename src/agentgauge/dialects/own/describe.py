@@ -118,7 +118,9 @@ async def _datasets(params: DescribeParams, where: tuple[Filter, ...], desk: Des
         facts=facts,
         columns=["dataset", "events", "first", "last", "as_of"] if rows else [],
         rows=rows,
-        notes=("dataset=<name> shows its fields",) if rows else ("the store is empty: import events, or see agentgauge demo",),
+        notes=("dataset=<name> shows its fields",)
+        if rows
+        else ("the store is empty: import events, or see agentgauge demo",),
     )
 
 
@@ -212,7 +214,9 @@ async def _search(text: str, most: int, desk: Desk) -> Answer:
         for field in ("name", "channel", "model_name", "tool_name", "mcp_server_name", "endpoint_id", "user", "team"):
             if field in holder.by_name:
                 kind = "metric" if field == "name" else field
-                places.append((kind, name, await _known(name, field, desk) if field != "team" else await _teams(name, desk)))
+                places.append(
+                    (kind, name, await _known(name, field, desk) if field != "team" else await _teams(name, desk))
+                )
         for each in holder.maps:
             places.append(("key", name, [f"{each}.{key}" for key in await desk.keys(name, each)]))
     rows = [[kind, name, where or None] for kind, where, names in places for name in nearest(text, names, most=5)]

@@ -37,8 +37,13 @@ async def record_metrics(params: RecordParams, desk: Desk) -> Answer:
         raise InvalidValue(f"points takes 1 to {MOST:,} points, not {len(params.points):,}.")
     for index, point in enumerate(params.points, 1):
         if point.get("type", "point") != "point":
-            raise InvalidValue(f"point {index} has the type {point['type']!r}.", hint="Leave type out; only points are taken.")
-    lines = [{"kind": "counter", "ts": desk.now, "id": str(uuid.uuid4())} | point | {"type": "point"} for point in params.points]
+            raise InvalidValue(
+                f"point {index} has the type {point['type']!r}.", hint="Leave type out; only points are taken."
+            )
+    lines = [
+        {"kind": "counter", "ts": desk.now, "id": str(uuid.uuid4())} | point | {"type": "point"}
+        for point in params.points
+    ]
     written = await desk.write(lines)
     rejected = len(lines) - written.accepted - written.duplicate
     answer = Answer(

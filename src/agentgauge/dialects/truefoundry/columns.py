@@ -153,7 +153,9 @@ DATASOURCES: dict[str, Datasource] = {
     ),
     "mcpMetrics": Datasource(
         "tool_calls",
-        _columns(mcpServerName="mcp_server_name", method="method", toolName="tool_name", errorCode="error_code", **_OUTCOME),
+        _columns(
+            mcpServerName="mcp_server_name", method="method", toolName="tool_name", errorCode="error_code", **_OUTCOME
+        ),
         _filters(
             mcpServerName=("mcp_server_name", NARROW),
             method=("method", NARROW),

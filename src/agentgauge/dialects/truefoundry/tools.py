@@ -29,7 +29,9 @@ class DatapointParams(Compared, Bucketed):
 
     datasource: str
     type: Literal["distribution", "timeseries"] | None = None
-    aggregations: Objects | None = Field(None, description="[{type, column}]: count, countDistinct, sum, avg, min, max, p50-p99")
+    aggregations: Objects | None = Field(
+        None, description="[{type, column}]: count, countDistinct, sum, avg, min, max, p50-p99"
+    )
     group_by: Words | None = None
     filters: Conditions | None = Field(
         None, description="[{field, operator, value}], AND. Operators: " + ", ".join(OPERATORS)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentgauge.core.catalog import DATASETS, BY_NAME, Dataset, dataset, names
 from agentgauge.core.errors import InvalidValue, unknown_name
-from agentgauge.core.parse import condition, conditions, operator
+from agentgauge.core.parse import condition, conditions, implied, listed, operator
 from agentgauge.core.query import Filter, Measure, Query, Scope, measure
 from agentgauge.dialects.truefoundry.columns import DATASOURCES, FULL, Datasource
 
@@ -57,7 +57,9 @@ def groups(asked: Sequence[str] | None, of: Source) -> dict[str, str]:
     for name in dict.fromkeys(asked or ()):
         found[_column(name, of, "a column to group by")] = name
     if of.wire and {"userEmail", "virtualaccount"} <= set(asked or ()):
-        raise InvalidValue("groupBy fields userEmail and virtualaccount share one response key.", hint="Group by one of them.")
+        raise InvalidValue(
+            "groupBy fields userEmail and virtualaccount share one response key.", hint="Group by one of them."
+        )
     return found
 
 
@@ -71,7 +73,9 @@ def aggregations(asked: Sequence[Mapping[str, Any]] | None, of: Source) -> tuple
     found = [TOTAL if of.wire else COUNT]
     for each in asked or ():
         if not isinstance(each.get("type"), str) or set(each) - {"type", "column"}:
-            raise InvalidValue("an aggregation is {type, column}.", hint='For example {"type":"p99","column":"latencyMs"}.')
+            raise InvalidValue(
+                "an aggregation is {type, column}.", hint='For example {"type":"p99","column":"latencyMs"}.'
+            )
         name = each.get("column")
         if name is None and each["type"] != "count":
             raise InvalidValue(f"the aggregation {each['type']!r} needs a column.")
@@ -98,8 +102,7 @@ def filters(asked: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None, of: S
     if of.wire is None:
         return conditions(asked, of.holder)
     found: list[Filter] = []
-    for each in _listed(asked):
-        name, word, operand = each
+    for name, word, operand in listed(asked):
         column = of.wire.filters.get(name)
         if column is None and not (name.startswith("metadata.") and len(name) > len("metadata.")):
             error = unknown_name("a filter field", name, [*of.wire.filters, "metadata.<key>"], where=of.name)
@@ -107,30 +110,10 @@ def filters(asked: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None, of: S
             raise error
         held = of.holder.find(column.field if column else name)
         shown = replace(held, name=name) if column else held
-        made = condition(shown, operator(word), operand, column.operators if column else FULL)
+        meant = implied(held, operand) if word is None else operator(word)
+        made = condition(shown, meant, operand, column.operators if column else FULL)
         found.append(replace(made, field=held.name))
     return of.wire.implied + tuple(found)
-
-
-def _listed(asked: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None) -> list[tuple[str, Any, Any]]:
-    """The filters as (field, operator, value), from a list or from a map of field to value."""
-    if isinstance(asked, Mapping):
-        rows: list[tuple[str, Any, Any]] = []
-        for name, value in asked.items():
-            implied = "IN" if isinstance(value, list) else "EQUAL"
-            operators: Mapping[Any, Any] = value if isinstance(value, Mapping) else {implied: value}
-            rows += [(name, word, operand) for word, operand in operators.items()]
-        return rows
-    rows = []
-    for each in asked or ():
-        key = each.get("metadataKey")
-        name = f"metadata.{key}" if key is not None else each.get("field", each.get("fieldName"))
-        known = {"field", "fieldName", "metadataKey", "operator", "value"}
-        if not isinstance(name, str) or "operator" not in each or set(each) - known:
-            example = 'For example {"field":"modelName","operator":"IN","value":["gpt-5"]}.'
-            raise InvalidValue("a filter is {field, operator, value}.", hint=example)
-        rows.append((name, each["operator"], each.get("value")))
-    return rows
 
 
 def _column(name: str, of: Source, kind: str) -> str:

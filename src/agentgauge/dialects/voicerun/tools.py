@@ -29,6 +29,8 @@ NAMES = 1_000
 """The most metric names looked at for a refusal."""
 SESSION_POINTS = 1_000
 """The most points of one session that are read."""
+TAKEN = frozenset(("metric", "kind", "measure", "total", "peak", "partial", "values", "count", "sum", "avg", "p95"))
+"""Columns of an answer; a tag of that name is shown as `labels.<tag>`."""
 _VENDOR = TIMES | {"startDate": "start", "endDate": "end", "agentId": "agent_id", "environmentId": "environment_id"}
 
 
@@ -96,7 +98,10 @@ async def _tags(where: tuple[Filter, ...], desk: Desk) -> dict[str, dict[str, li
 
 
 def _shortened(tags: dict[str, list[str]], most: int) -> dict[str, Any]:
-    return {key: [*values[:most], *([f"+{len(values) - most}"] if len(values) > most else [])] for key, values in tags.items()}
+    return {
+        key: [*values[:most], *([f"+{len(values) - most}"] if len(values) > most else [])]
+        for key, values in tags.items()
+    }
 
 
 async def query_custom_metrics(params: CustomMetricsParams, desk: Desk) -> Answer:
@@ -110,14 +115,20 @@ async def query_custom_metrics(params: CustomMetricsParams, desk: Desk) -> Answe
     if params.view == "session":
         return await _session(params, desk)
     names = (Filter("name", "IN", tuple(params.metric_names)),) if params.metric_names else ()
-    where = names + system_filters(agent_id=params.agent_id, environment_id=params.environment_id) + tag_filters(params.tags)
+    where = (
+        names
+        + system_filters(agent_id=params.agent_id, environment_id=params.environment_id)
+        + tag_filters(params.tags)
+    )
     labels = tuple(dict.fromkeys(label_field(name) for name in params.group_by or ()))
     for label in labels:
         dataset("points").find(label)
     tz = zone_of(params, desk)
     window = window_of(params, desk, tz, default_ms=7 * DAY)
     if params.view == "totals":
-        return await _totals(params, desk, Query("points", window, (SUM, COUNT), group_by=("name", "kind", *labels), where=where))
+        return await _totals(
+            params, desk, Query("points", window, (SUM, COUNT), group_by=("name", "kind", *labels), where=where)
+        )
     bucket, measure = Bucket("day", 1, tz), SUM
     if params.view == "timeseries":
         bucket, measure = interval_of(params, tz), await _measure(window, where, desk)
@@ -128,7 +139,8 @@ async def query_custom_metrics(params: CustomMetricsParams, desk: Desk) -> Answe
 
 async def _series(params: CustomMetricsParams, desk: Desk, query: Query, bucket: Bucket | None) -> Series:
     measure = query.measures[0]
-    heads = {"name": "metric"} | {name: name.removeprefix("labels.") for name in query.group_by if name != "name"}
+    tags = [name for name in query.group_by if name.startswith("labels.") and name.removeprefix("labels.") not in TAKEN]
+    heads = {"name": "metric"} | {name: name.removeprefix("labels.") for name in tags}
     timeline = params.view != "totals"
     return Series(
         title=f"custom metrics, {measure.label}" if timeline else "custom metrics, totals",
@@ -152,7 +164,9 @@ async def _totals(params: CustomMetricsParams, desk: Desk, query: Query) -> Answ
     answer = await present(await _series(params, desk, query, None), desk)
     if len({row[0] for row in answer.rows}) > 1 and isinstance(answer.total, dict):
         # Values of different metrics do not add up to anything; their number does.
-        answer = replace(answer, total=answer.total["count"], title="custom metrics, totals (total counts points)", prior=None)
+        answer = replace(
+            answer, total=answer.total["count"], title="custom metrics, totals (total counts points)", prior=None
+        )
         if answer.other and isinstance(answer.other.total, dict):
             answer = replace(answer, other=replace(answer.other, total={"count": answer.other.total["count"]}))
     return await check_keys(query, answer, desk)
@@ -188,9 +202,7 @@ async def _session(params: CustomMetricsParams, desk: Desk) -> Answer:
     assert params.session_id is not None
     tz = zone_of(params, desk)
     names = (Filter("name", "IN", tuple(params.metric_names)),) if params.metric_names else ()
-    own = system_filters(
-        session_id=params.session_id, agent_id=params.agent_id, environment_id=params.environment_id
-    )
+    own = system_filters(session_id=params.session_id, agent_id=params.agent_id, environment_id=params.environment_id)
     points = await desk.rows("points", own + names + tag_filters(params.tags), most=SESSION_POINTS)
     rows = [
         [each["name"], each["kind"], iso(each["ts"], tz), each["value"], each.get("agent_id"), each.get("labels") or {}]

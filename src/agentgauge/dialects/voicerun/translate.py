@@ -27,7 +27,11 @@ SUM, COUNT = BY_KIND["counter"], Measure("count", None, "count")
 def label_field(name: str) -> str:
     """The field of a label: a field of points, or `labels.<name>`."""
     known = dataset("points").by_name
-    return name if name in known or name == "agent" or name.partition(".")[0] in ("labels", "metadata") else f"labels.{name}"
+    return (
+        name
+        if name in known or name == "agent" or name.partition(".")[0] in ("labels", "metadata")
+        else f"labels.{name}"
+    )
 
 
 def tag_filters(tags: Mapping[str, Any] | None) -> tuple[Filter, ...]:
