@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from agentgauge.core.errors import GaugeError, InvalidValue
 from agentgauge.core.time import zone
+from agentgauge.stores.sqlite.files import organisation
 
 PREFIX = "AGENTGAUGE_"
 
@@ -56,6 +57,7 @@ def load(env: Mapping[str, str] = os.environ, **flags: object) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise _wrong(str(first["loc"][0]), f"{first['msg']}.") from None
+    organisation(settings.org)
     try:
         zone(settings.tz)
     except GaugeError as error:

@@ -85,7 +85,7 @@ async def test_a_search_finds_names_that_are_near(world: World) -> None:
         ("suport agent", ["agent", "Support Agent", "agents"]),
         ("opus", ["model_name", "claude-opus-4-5", "model_calls"]),
         ("bookings", ["metric", "booking_attempt", "points"]),
-        ("projct", ["key", "metadata.project", "model_calls"]),
+        ("projct", ["metadata key", "project", "model_calls"]),
         ("model call", ["dataset", "model_calls", None]),
     ):
         assert expected in (await world.ask(DESCRIBE, search=text)).structured()["rows"], text
@@ -126,6 +126,7 @@ async def test_points_are_recorded_as_counters_of_now_unless_they_say_otherwise(
     ]
     answer = await world.ask(RECORD, points=points)
     assert answer.facts == {"accepted": 2, "duplicate": 0, "rejected": 0}
+    world.now += 1
     found = await world.ask("query_custom_metrics", group_by=["agent_id"])
     assert by(found, "sum", "metric", "kind", "agent_id") == {("m", "counter", None): 2, ("g", "gauge", "a"): -1.5}
 

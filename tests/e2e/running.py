@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Era = Literal["auto", "legacy"]
 ERAS: tuple[Era, ...] = ("auto", "legacy")
-COMMAND = (sys.executable, "-m", "agentgauge")
+COMMAND: tuple[str, ...] = (sys.executable, "-m", "agentgauge")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from running import COMMAND, COUNTED, ERAS, Era, Machine, messages, structured, text
+from running import COMMAND, COUNTED, ERAS, Era, Finished, Machine, messages, structured, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +39,22 @@ def calls(number: int, tool: str, **words: Any) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": {"name": tool, "arguments": words}}
 
 
+def conversation(
+    machine: Machine, *lines: dict[str, Any] | bytes, answers: int
+) -> tuple[list[dict[str, Any]], Finished]:
+    """What the server says to these lines, until it has said so much and the client hangs up."""
+    with machine.start() as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        assert server.stderr is not None
+        server.stdin.write(spoken(*lines))
+        server.stdin.flush()
+        heard = [json.loads(server.stdout.readline()) for _ in range(answers)]
+        server.stdin.close()
+        rest, err = server.stdout.read(), server.stderr.read()
+    return heard, Finished(server.returncode, rest.decode(), err.decode())
+
+
 def spoken(*lines: dict[str, Any] | bytes) -> bytes:
     return b"".join((line if isinstance(line, bytes) else json.dumps(line).encode()) + b"\n" for line in lines)
 
@@ -60,7 +76,8 @@ async def test_the_official_client_gets_its_answers(machine: Machine, era: Era) 
 
 
 def test_stdout_carries_the_protocol_and_nothing_else(machine: Machine) -> None:
-    given = spoken(
+    heard, done = conversation(
+        machine,
         INITIALIZE,
         INITIALIZED,
         {"jsonrpc": "2.0", "id": 2, "method": "tools/list"},
@@ -69,32 +86,22 @@ def test_stdout_carries_the_protocol_and_nothing_else(machine: Machine) -> None:
         calls(5, "no_such_tool"),
         {"jsonrpc": "2.0", "id": 6, "method": "no/such/method"},
         {"jsonrpc": "2.0", "id": 7, "method": "ping"},
+        answers=7,
     )
-    done = machine.run(given=given)
-    answers = [json.loads(line) for line in done.out.splitlines()]
-    assert {each["jsonrpc"] for each in answers} == {"2.0"}
-    assert sorted(each["id"] for each in answers) == [1, 2, 3, 4, 5, 6, 7]
-    assert {each["id"] for each in answers if "error" in each} == {5, 6}
-    assert (done.code, done.err) == (0, "")
+    assert {each["jsonrpc"] for each in heard} == {"2.0"}
+    assert sorted(each["id"] for each in heard) == [1, 2, 3, 4, 5, 6, 7]
+    assert {each["id"] for each in heard if "error" in each} == {5, 6}
+    assert done == Finished(0, "", "")
 
 
 def test_lines_that_are_no_json_are_passed_over(machine: Machine) -> None:
-    given = spoken(
-        b"hello?",
-        b'{"half": ',
-        b"",
-        b"\xff\xfe\x00",
-        b"[]",
-        b"x" * 100_000,
-        INITIALIZE,
-        b"]",
-        INITIALIZED,
-        calls(2, "describe_metrics"),
+    rubbish = [b"hello?", b'{"half": ', b"", b"\xff\xfe\x00", b"x" * 100_000]
+    heard, done = conversation(
+        machine, *rubbish, INITIALIZE, b"]", INITIALIZED, *rubbish, calls(2, "describe_metrics"), answers=2
     )
-    done = machine.run(given=given)
-    found = {each.get("id"): each for each in map(json.loads, done.out.splitlines())}
-    assert not found[2]["result"].get("isError")
-    assert done.code == 0
+    assert [each["id"] for each in heard] == [1, 2]
+    assert not heard[1]["result"].get("isError")
+    assert (done.code, done.out) == (0, "")
     assert "Traceback" not in done.err
 
 
@@ -126,7 +133,7 @@ def test_ctrl_c_ends_the_server_quietly(machine: Machine) -> None:
         assert server.stdout.readline()
         server.send_signal(signal.SIGINT)
         err = server.stderr.read()
-    assert (server.returncode, err) == (130, b"")
+    assert (server.returncode, err) == (-signal.SIGINT, b"")
 
 
 @pytest.mark.parametrize(
@@ -151,17 +158,15 @@ async def test_two_servers_and_an_import_share_one_home(machine: Machine) -> Non
     many = machine.file("many.jsonl", messages(range(25_000)))
     assert machine.run("import", str(machine.file("one.jsonl", messages([25_000])))).code == 0
     seen: dict[int, list[int]] = {0: [], 1: []}
-    done = anyio.Event()
 
     async def watch(number: int) -> None:
         async with machine.connect(ERAS[number]) as client:
-            while not done.is_set() or seen[number][-1] != 25_001:
+            while 25_001 not in seen[number]:
                 seen[number].append(structured(await client.call_tool("get_message_metrics", COUNTED))["total"])
 
     async def take() -> None:
         finished = await anyio.run_process([*COMMAND, "import", str(many)], env=machine.env)
         assert b"25,000 accepted, 0 duplicate, 0 rejected" in finished.stdout
-        done.set()
 
     with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
@@ -242,7 +247,7 @@ def make_folder(path: Path) -> None:
         (cut, "STORE_CORRUPT", "Restore a copy, or move it aside and import again."),
         (make_foreign, "STORE_CORRUPT", "Restore a copy, or move it aside and import again."),
         (set_newer, "STORE_CORRUPT", "Upgrade agentgauge."),
-        (make_folder, "STORE", ""),
+        (make_folder, "STORE", "Check that this user may read the file and its folder"),
     ],
     ids=["scribbled over", "not a database", "cut in half", "another program's", "of a newer version", "a folder"],
 )
@@ -260,14 +265,13 @@ async def test_a_damaged_store_is_said_and_the_server_stays_up(
         damage(fresh)
         machine.store.unlink()
         fresh.replace(machine.store)
-        for _ in range(2):
-            refused = await client.call_tool("get_message_metrics", COUNTED)
-            assert refused.is_error, text(refused)
-            assert text(refused).startswith(f"{code}: default.db")
-            assert advice in text(refused)
-            assert str(machine.home) not in text(refused)
+        refusals = [await client.call_tool("get_message_metrics", COUNTED) for _ in range(2)]
+        (said,) = {text(each) for each in refusals if each.is_error}
+        assert said.startswith(f"{code}: default.db")
+        assert advice in said
+        assert str(machine.home) not in said
         asked = machine.run("ask", "get_message_metrics", *(f"{key}={value}" for key, value in COUNTED.items()))
-        assert (asked.code, asked.out, asked.err.strip()) == (3, "", text(refused))
+        assert asked == Finished(3, "", said + "\n")
         if machine.store.is_dir():
             machine.store.rmdir()
         copy.replace(machine.store)
@@ -297,19 +301,25 @@ sys.stdin.read()
 """
 
 
-async def test_a_store_that_another_program_locks_is_said_and_answers_once_it_is_free(machine: Machine) -> None:
+def test_a_store_that_another_program_locks_is_said_and_answers_once_it_is_free(machine: Machine) -> None:
     machine.run("import", str(machine.file("three.jsonl", messages(range(3)))))
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(machine.store)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as holder:
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(machine.store)], stdin=pipe, stdout=pipe) as holder:
         assert holder.stdin is not None
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        async with machine.connect() as client:
-            refused = await client.call_tool("get_message_metrics", COUNTED)
-            assert refused.is_error
-            assert text(refused).startswith("STORE_BUSY: default.db is ")
-            assert "Try again" in text(refused)
+        with machine.start() as server:
+            assert server.stdin is not None
+            assert server.stdout is not None
+            server.stdin.write(spoken(INITIALIZE, INITIALIZED, calls(2, "get_message_metrics", **COUNTED)))
+            server.stdin.flush()
+            _, refused = (json.loads(server.stdout.readline())["result"] for _ in range(2))
+            assert refused["isError"]
+            assert refused["content"][0]["text"].startswith("STORE_BUSY: default.db is ")
+            assert "Try again" in refused["content"][0]["text"]
             holder.stdin.close()
             holder.wait()
-            assert structured(await client.call_tool("get_message_metrics", COUNTED))["total"] == 3
+            server.stdin.write(spoken(calls(3, "get_message_metrics", **COUNTED)))
+            server.stdin.flush()
+            assert json.loads(server.stdout.readline())["result"]["structuredContent"]["total"] == 3
+            server.stdin.close()

@@ -392,6 +392,14 @@ def test_integers_past_2_to_the_53_stay_exact_in_every_measure(held: Held) -> No
     assert [found.values[word][0] for word in words] == [-big, big, big + 1, big + 2, 2**63 - 1]
 
 
+def test_integers_past_2_to_the_53_stay_exact_beside_fractions(held: Held) -> None:
+    big = 2**53
+    held.deliver(Delivery(requests("latency_ms", [big, big + 1, 0.5, None])))
+    assert total(held, "max latency_ms", "min latency_ms", "countDistinct latency_ms") == [big + 1, 0.5, 3]
+    assert ask(held, "count", group_by=("latency_ms",)).groups == [(0.5,), (big,), (big + 1,), (None,)]
+    assert matching(held, "latency_ms", "EQUAL", big + 1) == ["1"]
+
+
 def test_one_and_one_point_zero_are_one_value(held: Held) -> None:
     held.deliver(Delivery(requests("latency_ms", [1, 1.0, 2, 2.5])))
     assert total(held, "countDistinct latency_ms") == 3

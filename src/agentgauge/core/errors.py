@@ -4,6 +4,10 @@ GaugeError
 ├── CallerError               the question is wrong; ask it differently
 │   ├── UnknownName           no such tool, argument, field, metric, label or enum value
 │   ├── InvalidValue          the name is right, the value is not
+│   ├── InvalidRequest        one or several things wrong with a wire request
+│   ├── Unauthorized          no key, or one that is not valid
+│   ├── NotFound              no such thing to ask about
+│   ├── TooLarge              a body over its limit
 │   ├── WindowTooLarge        more buckets than an answer may hold
 │   ├── Unsupported           a source cannot answer this; says what it can
 │   └── Forbidden             the caller's role, tier or scope does not allow it
@@ -24,10 +28,11 @@ import difflib
 import json
 import re
 import unicodedata
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 QUOTED_NAMES = 5
 """How many stored names a refusal may quote."""
@@ -71,6 +76,48 @@ class InvalidValue(CallerError):
     """Raised by a value of the wrong type, form or range."""
 
     code = "INVALID_VALUE"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a wire request."""
+
+    name: str
+    """The parameter, as the wire spells it."""
+    message: str
+    kind: str = "value_error"
+    """pydantic's name for it: `missing`, `int_parsing`, `literal_error` ..."""
+    where: str = "query"
+    """`query`, `path` or `body`."""
+    given: Any = None
+
+
+class InvalidRequest(CallerError):
+    """Raised by a wire request whose parameters are wrong; carries every problem."""
+
+    code = "INVALID_REQUEST"
+
+    def __init__(self, problems: Sequence[Problem], *, hint: str = "") -> None:
+        super().__init__("; ".join(f"{each.name}: {each.message}" for each in problems), hint=hint)
+        self.problems = tuple(problems)
+
+
+class Unauthorized(CallerError):
+    """Raised by a request without a key, or with one that is unknown or revoked."""
+
+    code = "UNAUTHORIZED"
+
+
+class NotFound(CallerError):
+    """Raised by a path or a thing that does not exist."""
+
+    code = "NOT_FOUND"
+
+
+class TooLarge(CallerError):
+    """Raised by a body over its size limit."""
+
+    code = "TOO_LARGE"
 
 
 class WindowTooLarge(CallerError):

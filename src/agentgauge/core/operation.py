@@ -1,22 +1,25 @@
-"""What is declared: a tool, a dialect; and the desk a handler may touch.
+"""What is declared: a tool, a wire endpoint, a dialect; and the desk a handler may touch.
 
 Above: faces render these values. Below: `query`, `table`, `answer`. A dialect's folder declares them; no face holds a
-vendor's name. Shapes: design section 5. (Wire endpoints are declared here too once the REST face exists.)
+vendor's name. Shapes: design section 5.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from agentgauge.core.answer import Answer
+    from agentgauge.core.errors import GaugeError
     from agentgauge.core.parse import Params
     from agentgauge.core.query import Extent, Filter, Query, Values
     from agentgauge.core.table import Table
+    from agentgauge.core.wire import Wire
 
 P = TypeVar("P", bound="Params")
+Q = TypeVar("Q", bound="Wire")
 
 READ = "metrics:read"
 WRITE = "metrics:write"
@@ -91,6 +94,10 @@ class Desk(Protocol):
         """Events themselves, for what is a listing and not a sum."""
         ...
 
+    def sign(self, text: bytes) -> str:
+        """A signature that only this home's servers can make, for cursors."""
+        ...
+
     async def write(self, lines: Sequence[Mapping[str, Any]]) -> Written:
         """Checks and stores event lines; refused where writing is off."""
         ...
@@ -114,10 +121,50 @@ class Tool(Generic[P]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Operation(Generic[Q]):
+    """One wire endpoint: how it is asked, how it is answered from our store, and how the answer is spelled."""
+
+    name: str
+    """The operation's id in OpenAPI."""
+    summary: str
+    method: str
+    path: str
+    """`{x}` is a path parameter, `{x:path}` one that may hold slashes; GET: the rest is query, POST: the rest is body."""
+    request: type[Q]
+    body: Any
+    """A TypedDict of the 200 body: for OpenAPI, tests and pyright; never run per point."""
+    answer: Callable[[Q, Desk], Awaitable[Table]]
+    encode: Callable[[Q, Table, Desk], Any]
+    """The Table as their body. Pure; the desk is only for the organisation, the instant and signing."""
+    scope: str = READ
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Headers of a success."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error in a vendor's own envelope."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """One vendor: what it calls things, and who may ask what."""
+    """One vendor: what it calls things, how it spells errors, and who may ask what."""
 
     name: str
     tools: tuple[Tool[Any], ...]
     guard: Callable[[Query, Principal], Query] | None = None
     """Role, tier and row scope; run on every local question of every tool and operation."""
+    operations: tuple[Operation[Any], ...] = ()
+    prefix: str = ""
+    """Unknown paths below it are answered in its envelope."""
+    refuse: Callable[[GaugeError, str], Refusal] | None = None
+    """(error, request id) -> their envelope; takes every GaugeError, unforeseen ones too."""
+    error_body: Any = None
+    """A TypedDict of the error body, for OpenAPI."""
+    statuses: tuple[int, ...] = ()
+    """The error statuses it may answer with."""
+    request_id_header: str | None = None

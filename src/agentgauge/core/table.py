@@ -59,6 +59,8 @@ class Table:
     other: Other | None = None
     rows_overlap: bool = False
     """True when an event may count in several groups (team), so that rows do not add up to `total`."""
+    prior: Table | None = None
+    """The same question over the window just before, where a wire asks for both at once."""
     as_of: int | None = None
     exact: bool = True
     bound: float = 0.0

@@ -6,6 +6,8 @@ worker thread; the event loop stays free for cancellation and the next message.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -36,6 +38,8 @@ class LocalDesk:
     who: Principal = field(default_factory=Principal)
     guards: Sequence[Guard] = ()
     sources: Sequence[str] = ("local",)
+    secret: bytes = b""
+    """What cursors are signed with."""
     take: Callable[[Sequence[Mapping[str, Any]]], Written] | None = None
     """Checks and stores event lines; None where writing is off."""
 
@@ -64,6 +68,10 @@ class LocalDesk:
     async def rows(self, dataset: str, where: Sequence[Filter], *, most: int) -> Sequence[Mapping[str, Any]]:
         """Events themselves, oldest first."""
         return await self._run(partial(self.store.rows, dataset, where, most=most))
+
+    def sign(self, text: bytes) -> str:
+        """A signature over the text and the organisation."""
+        return hmac.new(self.secret, self.who.org.encode() + b"\0" + text, hashlib.sha256).hexdigest()[:32]
 
     async def _run(self, read: Callable[[], T]) -> T:
         """Reads in a worker thread; a store so small that waking one takes longer is read at once."""

@@ -6,6 +6,7 @@ Above: `__main__`. Below: click, and an Application from the composition root.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
@@ -121,6 +122,7 @@ def _root(make: Callable[[str | None], Application]) -> Callable[..., None]:
         elif sys.stdin.isatty():
             click.echo(WELCOME)
         else:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own would wait for the thread that reads stdin
             anyio.run(make(org).serve_stdio)
 
     return root

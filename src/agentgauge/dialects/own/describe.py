@@ -140,8 +140,9 @@ async def _fields(holder: Dataset, most: int, where: tuple[Filter, ...], desk: D
         if each.type in NUMERIC:
             values: Any = ranges.get(each.name)
         else:
-            found = await desk.values(holder.name, each.name, (*where, _present(each)), most=min(most, 5))
-            values = _counts(found.counts, found.distinct)
+            few = min(most, 5)
+            found = await desk.values(holder.name, each.name, (*where, *_present(each)), most=few + 1)
+            values = _counts([pair for pair in found.counts if pair[0] is not None][:few], found.distinct)
         if values:
             rows.append([each.name, each.type, each.unit or None, values])
     for name in holder.maps:
@@ -155,16 +156,16 @@ async def _fields(holder: Dataset, most: int, where: tuple[Filter, ...], desk: D
     )
 
 
-def _present(field: DataField) -> Filter:
-    """Holds where the field has a value. An empty list of teams is none."""
-    return Filter("agent_id", "IS_NULL", False) if field.type == "strings" else Filter(field.name, "IS_NULL", False)
+def _present(field: DataField) -> tuple[Filter, ...]:
+    """Holds where the field has a value; no filter says so of a list."""
+    return () if field.type == "strings" else (Filter(field.name, "IS_NULL", False),)
 
 
 def _counts(counts: Iterable[tuple[Any, int]], distinct: int) -> dict[str, int]:
     """Value -> how many events have it, and how many values are not shown."""
     if distinct > LISTED:
         return {"distinct": distinct}
-    found = {("true" if v else "false") if isinstance(v, bool) else str(v): n for v, n in counts if v is not None}
+    found = {("true" if v else "false") if isinstance(v, bool) else str(v): n for v, n in counts}
     return found | ({"(other values)": distinct - len(found)} if distinct > len(found) else {})
 
 
@@ -218,9 +219,9 @@ async def _search(text: str, most: int, desk: Desk) -> Answer:
                     (kind, name, await _known(name, field, desk) if field != "team" else await _teams(name, desk))
                 )
         for each in holder.maps:
-            places.append(("key", name, [f"{each}.{key}" for key in await desk.keys(name, each)]))
+            places.append((f"{each} key", name, await desk.keys(name, each)))
     rows = [[kind, name, where or None] for kind, where, names in places for name in nearest(text, names, most=5)]
-    order = nearest(text, [str(row[1]) for row in rows], most=len(rows))
+    order = nearest(text, [str(row[1]) for row in rows], most=max(1, len(rows)))
     rows.sort(key=lambda row: order.index(row[1]) if row[1] in order else len(order))
     return Answer(
         title="names near the search",

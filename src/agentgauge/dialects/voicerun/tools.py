@@ -29,6 +29,8 @@ NAMES = 1_000
 """The most metric names looked at for a refusal."""
 SESSION_POINTS = 1_000
 """The most points of one session that are read."""
+WINDOWED = ("start", "end", "group_by", "compare_to")
+"""The words that one session's points have no use for."""
 TAKEN = frozenset(("metric", "kind", "measure", "total", "peak", "partial", "values", "count", "sum", "avg", "p95"))
 """Columns of an answer; a tag of that name is shown as `labels.<tag>`."""
 _VENDOR = TIMES | {"startDate": "start", "endDate": "end", "agentId": "agent_id", "environmentId": "environment_id"}
@@ -68,20 +70,20 @@ async def list_custom_metrics(params: ListMetricsParams, desk: Desk) -> Answer:
     where = system_filters(name=params.metric_name, agent_id=params.agent_id)
     if params.metric_name:
         await _known_names([params.metric_name], desk)
-    listed = await desk.ask(Query("points", EVER, (COUNT,), group_by=("name", "kind"), where=where))
+    query = Query("points", EVER, (COUNT,), group_by=("name", "kind"), where=where)
+    listed = await desk.ask(query)
     tags = await _tags(where, desk)
     keys = sorted(listed.groups, key=lambda key: tuple(str(part) for part in key))
+    answer = Answer(title="custom metrics", columns=["metric", "kind", "tags"])
     for values in (10, 5, 3, 1, 0):
-        answer = Answer(
-            title="custom metrics",
-            columns=["metric", "kind", "tags"],
+        answer = replace(
+            answer,
             rows=[[*key, _shortened(tags.get(str(key[0]), {}), values)] for key in keys],
-            as_of=listed.as_of,
             notes=(f"at most {values} values per tag shown, the commonest first",) if values < 10 else (),
         )
-        if answer.size() <= params.budget:
-            return answer
-    return first_rows(answer, params.budget, "metrics")
+        if answer.fits(params.budget):
+            break
+    return first_rows(answer, params.budget, "metrics") if keys else await check_keys(query, answer, desk)
 
 
 async def _tags(where: tuple[Filter, ...], desk: Desk) -> dict[str, dict[str, list[str]]]:
@@ -110,6 +112,8 @@ async def query_custom_metrics(params: CustomMetricsParams, desk: Desk) -> Answe
         raise InvalidValue("session_id and view=session go together.", hint="Give both or neither.")
     if params.view in ("totals", "daily", "session") and params.interval is not None:
         raise InvalidValue(f"interval goes with view=timeseries, not {params.view}.")
+    if params.view == "session" and (given := [word for word in WINDOWED if getattr(params, word) is not None]):
+        raise InvalidValue(f"{given[0]} does not go with view=session, which shows all points of the session.")
     if params.metric_names:
         await _known_names(params.metric_names, desk)
     if params.view == "session":
