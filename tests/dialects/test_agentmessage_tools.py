@@ -21,7 +21,10 @@ def message(when: str, status: str, direction: str = "outbound", **fields: Any) 
 
 async def test_a_bucket_is_half_open(world: World) -> None:
     world.give(
-        sent("2026-05-05T00:00"), sent("2026-05-05T00:59:59.999"), sent("2026-05-05T01:00"), known_until("messages", NOW)
+        sent("2026-05-05T00:00"),
+        sent("2026-05-05T00:59:59.999"),
+        sent("2026-05-05T01:00"),
+        known_until("messages", NOW),
     )
     assert values(await world.ask(TOOL, **MORNING)) == [2, 1, 0, 0]
 

@@ -79,7 +79,9 @@ async def test_tokens_are_those_of_the_runs_where_no_model_calls_are_recorded(wo
 
 
 async def test_the_unassigned_are_in_a_row_of_their_own_which_is_last(world: World) -> None:
-    world.give(sent(NOW, agent_id="a"), *(sent(NOW) for _ in range(5)), sent(NOW, agent_id="b"), sent(NOW, agent_id="b"))
+    world.give(
+        sent(NOW, agent_id="a"), *(sent(NOW) for _ in range(5)), sent(NOW, agent_id="b"), sent(NOW, agent_id="b")
+    )
     answer = await world.ask(USAGE, period="week")
     assert list(by(answer, "messages").items()) == [("b", 2), ("a", 1), (None, 5)]
     assert answer.total == 8
@@ -204,6 +206,27 @@ async def test_usage_is_compared_with_the_period_before(world: World) -> None:
     world.give(known_until("messages", NOW))
     prior = (await world.ask(USAGE, period="week", compare_to="prior_period")).structured()["prior"]
     assert (prior["total"], prior["change"], prior["end"]) == (4, -0.75, "2026-05-13T12:30Z")
+
+
+async def test_a_month_is_compared_with_the_calendar_month_before(world: World) -> None:
+    world.give(sent("2026-05-02T00:00", agent_id="a"), sent("2026-04-01T00:00", agent_id="a"))
+    world.give(sent("2026-03-31T23:59", agent_id="a"), sent("2026-04-20T12:30", agent_id="a"))
+    world.give(known_until("messages", NOW))
+    prior = (await world.ask(USAGE, period="month", compare_to="prior_period")).structured()["prior"]
+    assert prior == {
+        "total": 1,
+        "change": 0.0,
+        "start": "2026-04-01T00:00Z",
+        "end": "2026-04-20T12:30Z",
+        "compared_with": 1,
+    }
+
+
+async def test_a_comparison_that_cannot_be_made_says_so(world: World) -> None:
+    world.give(sent("2026-04-02T00:00", agent_id="a"))
+    answer = await world.ask(USAGE, period="week", compare_to="prior_period")
+    assert answer.prior is None
+    assert "no comparison: nothing is finished in both this window and the one before" in answer.notes
 
 
 async def test_usage_of_an_empty_store_is_zero(world: World) -> None:

@@ -155,9 +155,7 @@ DATASOURCE_EVENTS = {
 
 
 @pytest.mark.parametrize("datasource", DATASOURCE_EVENTS)
-async def test_a_datasource_counts_its_own_dataset_and_groups_by_all_its_columns(
-    world: World, datasource: str
-) -> None:
+async def test_a_datasource_counts_its_own_dataset_and_groups_by_all_its_columns(world: World, datasource: str) -> None:
     fields = {"cache_status": "hit"} if datasource == "cacheMetrics" else {}
     world.give(*(event(kind, HERE, **fields) for kind in sorted(set(DATASOURCE_EVENTS.values()))))
     for column in (*DATASOURCES[datasource].columns,):
@@ -165,7 +163,9 @@ async def test_a_datasource_counts_its_own_dataset_and_groups_by_all_its_columns
         assert (list(answer.columns), answer.total) == ([column, "total"], 1)
 
 
-@pytest.mark.parametrize(("datasource", "column"), [(name, column) for name in DATASOURCES for column in DATASOURCES[name].filters])
+@pytest.mark.parametrize(
+    ("datasource", "column"), [(name, column) for name in DATASOURCES for column in DATASOURCES[name].filters]
+)
 async def test_a_filter_takes_exactly_the_operators_of_its_field(world: World, datasource: str, column: str) -> None:
     held = DATASOURCES[datasource].filters[column]
     for operator in OPERATORS:

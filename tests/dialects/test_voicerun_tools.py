@@ -52,7 +52,9 @@ async def test_daily_is_a_sum_per_day_of_the_zone(world: World) -> None:
 )
 async def test_a_timeseries_aggregates_as_the_kind_asks_for(world: World, kind: str, expected: list[Any]) -> None:
     hour = at("2025-04-01")
-    world.give(*(point(hour + HOUR // 2, "m", value, kind) for value in (1, 2, 3, 4)), point(hour + 2 * HOUR, "m", 7, kind))
+    world.give(
+        *(point(hour + HOUR // 2, "m", value, kind) for value in (1, 2, 3, 4)), point(hour + 2 * HOUR, "m", 7, kind)
+    )
     window = {"startDate": "2025-04-01T00:00:00Z", "endDate": "2025-04-01T03:00:00Z"}
     answer = await world.ask(QUERY, view="timeseries", metricName="m", step="1h", **window)
     assert by(answer, "values") == {"m": expected}
@@ -145,7 +147,14 @@ async def test_a_session_shows_its_points_oldest_first(world: World) -> None:
     )
     answer = await world.ask(QUERY, view="session", sessionId="s1")
     assert rows(answer) == [
-        {"metric": "m", "kind": "counter", "at": "2025-04-01T10:00Z", "value": 1, "agent_id": None, "tags": {"origin": "phone"}},
+        {
+            "metric": "m",
+            "kind": "counter",
+            "at": "2025-04-01T10:00Z",
+            "value": 1,
+            "agent_id": None,
+            "tags": {"origin": "phone"},
+        },
         {"metric": "n", "kind": "gauge", "at": "2025-04-01T11:00Z", "value": 2.5, "agent_id": "a", "tags": {}},
     ]
 
@@ -211,6 +220,13 @@ async def test_a_comparison_is_with_the_days_before(world: World) -> None:
     world.give(point(HERE, "m", 3), point("2025-03-31T10:00", "m", 2), point(NOW, "m"))
     prior = (await world.ask(QUERY, metric_names="m", compare_to="prior_period", **APRIL)).structured()["prior"]
     assert (prior["total"], prior["change"]) == ({"sum": 2, "count": 1}, {"sum": 0.5, "count": 0})
+
+
+async def test_several_metrics_are_compared_and_cut_by_their_number_of_points(world: World) -> None:
+    world.give(*(point(HERE, name, 5) for name in "mmno"), point("2025-03-31T10:00", "m", 2), point(NOW, "m"))
+    answer = await world.ask(QUERY, compare_to="prior_period", limit=1, **APRIL)
+    assert (answer.total, answer.structured()["prior"]) == (4, {"total": 1, "change": 3.0})
+    assert answer.structured()["other"] == {"groups": 2, "total": {"count": 2}}
 
 
 async def test_a_step_may_be_the_last_of_the_window(world: World) -> None:

@@ -27,7 +27,10 @@ MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 def at(text: str) -> int:
     """The instant of `2026-05-05T14:00` (UTC where no offset is given), in ms."""
     moment = datetime.fromisoformat(text if text[-6:-5] in ("+", "-") or "T" not in text else text + "+00:00")
-    return int(datetime.fromisoformat(f"{text}T00:00+00:00").timestamp() if "T" not in text else moment.timestamp()) * 1_000
+    return (
+        int(datetime.fromisoformat(f"{text}T00:00+00:00").timestamp() if "T" not in text else moment.timestamp())
+        * 1_000
+    )
 
 
 NOW = at("2026-05-20T12:30")
@@ -61,7 +64,7 @@ class World:
     async def ask(self, tool: str, **arguments: Any) -> Answer:
         """The answer of a tool, held to what every answer promises."""
         answer = await self.app.call(tool, arguments)
-        hold(answer, arguments.get("budget", 800))
+        hold(answer, arguments.get("budget") or 800)
         return answer
 
 

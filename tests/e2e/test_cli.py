@@ -317,8 +317,12 @@ def test_days_are_those_of_the_zone_that_is_set_unless_a_question_names_one(shel
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [("AGENTGAUGE_TZ", "Mars/Olympus"), ("AGENTGAUGE_ORG", "Acme!"), ("AGENTGAUGE_ALLOW_WRITE", "perhaps")],
+    ("name", "value", "said"),
+    [
+        ("AGENTGAUGE_TZ", "Mars/Olympus", "AGENTGAUGE_TZ is not valid: "),
+        ("AGENTGAUGE_ORG", "Acme!", '"Acme!" is not a name for an organisation.'),
+        ("AGENTGAUGE_ALLOW_WRITE", "perhaps", "AGENTGAUGE_ALLOW_WRITE is not valid: "),
+    ],
 )
 def test_a_wrong_setting_is_said_before_anything_is_done(shell: Shell, name: str, value: str, said: str) -> None:
     shell.variables[name] = value

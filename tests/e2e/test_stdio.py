@@ -247,7 +247,7 @@ def make_folder(path: Path) -> None:
         (cut, "STORE_CORRUPT", "Restore a copy, or move it aside and import again."),
         (make_foreign, "STORE_CORRUPT", "Restore a copy, or move it aside and import again."),
         (set_newer, "STORE_CORRUPT", "Upgrade agentgauge."),
-        (make_folder, "STORE", "Check that this user may read the file and its folder"),
+        (make_folder, "STORE", "Check the disk"),
     ],
     ids=["scribbled over", "not a database", "cut in half", "another program's", "of a newer version", "a folder"],
 )

@@ -33,7 +33,7 @@ def zone_of(params: Zoned, desk: Desk) -> str:
     Raises:
         UnknownName: with the nearest zone.
     """
-    name = params.tz or desk.tz
+    name = desk.tz if params.tz is None else params.tz
     zone(name)
     return name
 

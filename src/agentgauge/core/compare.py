@@ -18,12 +18,17 @@ if TYPE_CHECKING:
     from agentgauge.core.table import Table
 
 
-async def compare(query: Query, shown: Table, ask: Callable[[Query], Awaitable[Table]], now: int) -> Prior | None:
+async def compare(query: Query, shown: Table, ask: Callable[[Query], Awaitable[Table]], now: int, period: Bucket | None = None) -> Prior | None:
     """The totals of the window before, and the change; None when there is nothing finished to compare.
 
-    `shown` is the table of this window, in the buckets that were asked for.
+    `shown` is the table of this window, in the buckets that were asked for; `period` says which calendar period the
+    window is, where it is one.
     """
-    pair = finished_in_both(query.window, shown.bucket, shown.edges, now if shown.as_of is None else shown.as_of)
+    as_of = now if shown.as_of is None else shown.as_of
+    if period:
+        pair = elapsed_in_both(query.window, edges_before((query.window.start, query.window.end), period)[0], as_of)
+    else:
+        pair = finished_in_both(query.window, shown.bucket, shown.edges, as_of)
     if pair is None:
         return None
     now_part, prior_part = pair
@@ -42,13 +47,18 @@ def finished_in_both(
 ) -> tuple[Window, Window] | None:
     """The part of this window and of the one before that can be compared, or None."""
     if bucket is None:
-        end, prior_start = min(window.end, as_of), window.start - window.length
-        if end <= window.start or prior_start < EARLIEST:
-            return None
-        return Window(window.start, end), Window(prior_start, prior_start + end - window.start)
+        return elapsed_in_both(window, window.start - window.length, as_of)
     whole = [i for i in range(len(grid) - 1) if grid[i] >= window.start and grid[i + 1] <= min(window.end, as_of)]
     before = edges_before(grid, bucket)
     if not whole or before[whole[0]] < EARLIEST:
         return None
     first, last = whole[0], whole[-1] + 1
     return Window(grid[first], grid[last]), Window(before[first], before[last])
+
+
+def elapsed_in_both(window: Window, prior_start: int, as_of: int) -> tuple[Window, Window] | None:
+    """What has passed of this window, and as much of the one that started at `prior_start`, or None."""
+    end = min(window.end, as_of)
+    if end <= window.start or prior_start < EARLIEST:
+        return None
+    return Window(window.start, end), Window(prior_start, min(prior_start + end - window.start, window.start))

@@ -57,6 +57,8 @@ class Series:
     interval: Bucket | None = None
     """None on a timeline: chosen."""
     compare: bool = False
+    period: Bucket | None = None
+    """The calendar period that the window is, where it is one: it is compared with the one before it."""
     nulls: bool = False
     """Whether a bucket that is not finished at `as_of` is null and its count `partial` (AgentMessage's rule)."""
     heads: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -87,7 +89,7 @@ async def present(want: Series, desk: Desk) -> Answer:
     table = await ask(want.at(first.bucket, first.n))
     answer = lay_out(want, table)
     if want.compare:
-        prior = await compare(want.query, table, ask, desk.now)
+        prior = await compare(want.query, table, ask, desk.now, want.period)
         answer = replace(answer, prior=prior, notes=answer.notes + (() if prior else (NOT_COMPARED,)))
     first = replace(first, n=len(table.groups))
     if answer.fits(want.budget):

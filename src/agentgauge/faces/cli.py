@@ -17,7 +17,7 @@ import click
 
 from agentgauge import __version__
 from agentgauge.core.errors import CallerError, GaugeError, InvalidValue, StoreError, UpstreamError
-from agentgauge.faces import clients, progress
+from agentgauge.faces import clients, keys, progress
 
 if TYPE_CHECKING:
     from agentgauge.core.answer import Answer
@@ -62,6 +62,11 @@ Demo = Callable[[Callable[[str], None]], Coroutine[Any, Any, None]]
 """Makes a store in a temporary place, asks it through a real client, and says question and answer."""
 
 
+Serve = Callable[[str, int, Sequence[str], Callable[[str], None]], Coroutine[Any, Any, None]]
+"""Serves REST and MCP on (host, port) for requests that name one of those hosts."""
+PORT = 8377
+
+
 class Commands(click.Group):
     """Turns our errors into one line on stderr and an exit code."""
 
@@ -90,7 +95,9 @@ ORG = click.option(
 )
 
 
-def commands(make: Callable[[str | None], Application], demo: Demo) -> click.Group:
+def commands(
+    make: Callable[[str | None], Application], demo: Demo, serve: Serve, open_keys: Callable[[], keys.Keys]
+) -> click.Group:
     """The command `agentgauge`; `make` gives the application of an organisation."""
     group = Commands(
         "agentgauge",
@@ -107,6 +114,8 @@ def commands(make: Callable[[str | None], Application], demo: Demo) -> click.Gro
     for add in (_import, _ask, _describe):
         group.add_command(add(make))
     group.add_command(_install())
+    group.add_command(_serve(serve))
+    group.add_command(keys.keys_group(open_keys))
     return group
 
 
@@ -134,6 +143,18 @@ def _demo(run: Demo) -> click.Command:
         anyio.run(run, click.echo)
 
     return demo
+
+
+def _serve(run: Serve) -> click.Command:
+    @click.command("serve")
+    @click.option("--host", default="127.0.0.1", show_default=True, help="The address; any but loopback needs a key.")
+    @click.option("--port", default=PORT, show_default=True, type=click.IntRange(0, 65_535), help="0 takes a free one.")
+    @click.option("--allow-host", multiple=True, metavar="NAME", help="A name by which the server may be called.")
+    def serve(host: str, port: int, allow_host: tuple[str, ...]) -> None:
+        """Serve the REST paths of five APIs, POST /v1/events and MCP on one port."""
+        anyio.run(run, host, port, allow_host, click.echo)
+
+    return serve
 
 
 def _import(make: Callable[[str | None], Application]) -> click.Command:

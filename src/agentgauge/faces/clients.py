@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, text: str) -> Path | None:
-    """Writes beside and renames, so that the file is never half there; gives the backup's path."""
+    """Writes beside and renames, so that the file is never half there; gives the backup's path. A link stays a link."""
+    path = path.resolve()
     backup = path.with_name(path.name + ".bak") if path.exists() else None
     number = 1
     while backup and backup.exists():
@@ -116,13 +118,15 @@ def _write(path: Path, text: str) -> Path | None:
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if backup:
-            shutil.copy2(path, backup)
+        fresh.touch(mode=0o600)  # these files hold other servers' keys
         fresh.write_text(text, encoding="utf-8")
         if backup:
+            shutil.copy2(path, backup)
             shutil.copymode(path, fresh)
         fresh.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            fresh.unlink()
         raise StoreUnwritable(
             f"{path} cannot be written: {error.strerror}.", hint="Check its permissions and the disk."
         ) from None

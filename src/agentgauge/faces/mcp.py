@@ -7,9 +7,9 @@ used because arguments are checked by `core.call` and nowhere else, and because 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import mcp.types as t
 from mcp.server.caching import CacheHint
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from agentgauge.core.answer import Answer
     from agentgauge.core.operation import Desk, Tool
 
+Ctx: TypeAlias = "ServerRequestContext[Any, Any]"
 log = logging.getLogger(__name__)
 
 HOUR_MS = 3_600_000
@@ -51,85 +52,13 @@ class Backend(Protocol):
         ...
 
 
-def build(backend: Backend) -> Server[Any]:
-    """The server of a backend."""
-    names = {tool.name for tool in backend.tools}
+def build(backend: Backend, of: Callable[[Any], Backend] | None = None) -> Server[Any]:
+    """The server of a backend.
 
-    @cache
-    def tools() -> t.ListToolsResult:
-        """Made when they are first asked for, so that their schemas do not delay the start."""
-        return t.ListToolsResult(tools=[t.Tool.model_validate(definition(tool)) for tool in backend.tools])
-
-    async def list_tools(_: ServerRequestContext[Any], params: t.PaginatedRequestParams | None) -> t.ListToolsResult:
-        return tools()
-
-    async def call_tool(_: ServerRequestContext[Any], params: t.CallToolRequestParams) -> t.CallToolResult:
-        try:
-            answer = await backend.call(params.name, params.arguments)
-            text = t.TextContent(type="text", text=answer.text())
-            return t.CallToolResult(content=[text], structured_content=answer.structured())
-        except UnknownName as error:
-            if params.name not in names:
-                raise MCPError(code=t.INVALID_PARAMS, message=str(error)) from None
-            return _refused(str(error))
-        except GaugeError as error:
-            return _refused(str(error))
-        except Exception:
-            log.exception("the tool %s failed", params.name)
-            return _refused(FAULT)
-
-    async def list_resources(
-        _: ServerRequestContext[Any], params: t.PaginatedRequestParams | None
-    ) -> t.ListResourcesResult:
-        return t.ListResourcesResult(resources=[t.Resource.model_validate(each) for each in guide.resources()])
-
-    async def list_templates(
-        _: ServerRequestContext[Any], params: t.PaginatedRequestParams | None
-    ) -> t.ListResourceTemplatesResult:
-        templates = [t.ResourceTemplate.model_validate(each) for each in guide.TEMPLATES]
-        return t.ListResourceTemplatesResult(resource_templates=templates)
-
-    async def read_resource(_: ServerRequestContext[Any], params: t.ReadResourceRequestParams) -> t.ReadResourceResult:
-        call = guide.resource_call(str(params.uri))
-        if call is None:
-            raise MCPError(
-                code=t.INVALID_PARAMS,
-                message=f"Unknown resource. Known: {guide.RESOURCE_WORDS}",
-                data={"uri": str(params.uri)},
-            )
-        try:
-            text = (await backend.call(*call)).text()
-        except GaugeError as error:
-            raise MCPError(code=t.INTERNAL_ERROR, message=str(error)) from None
-        except Exception:
-            log.exception("the resource %s failed", params.uri)
-            raise MCPError(code=t.INTERNAL_ERROR, message=FAULT) from None
-        return t.ReadResourceResult(
-            contents=[t.TextResourceContents(uri=params.uri, mime_type="text/plain", text=text)]
-        )
-
-    async def list_prompts(
-        _: ServerRequestContext[Any], params: t.PaginatedRequestParams | None
-    ) -> t.ListPromptsResult:
-        return t.ListPromptsResult(prompts=[t.Prompt.model_validate(each.listed()) for each in guide.PROMPTS])
-
-    async def get_prompt(_: ServerRequestContext[Any], params: t.GetPromptRequestParams) -> t.GetPromptResult:
-        try:
-            prompt = guide.find_prompt(params.name)
-            text = prompt.text(params.arguments or {})
-        except GaugeError as error:
-            raise MCPError(code=t.INVALID_PARAMS, message=str(error)) from None
-        message = t.PromptMessage(role="user", content=t.TextContent(type="text", text=text))
-        return t.GetPromptResult(description=prompt.description, messages=[message])
-
-    async def complete(_: ServerRequestContext[Any], params: t.CompleteRequestParams) -> t.CompleteResult:
-        try:
-            found = await guide.completions(params.argument.name, params.argument.value, backend.desk())
-        except GaugeError:
-            found = []  # a completion is a help while typing; the call itself says what is wrong
-        completion = t.Completion(values=found[:100], total=len(found), has_more=len(found) > 100)
-        return t.CompleteResult(completion=completion)
-
+    `of` gives the backend of one caller from the HTTP request that carries a message (None over stdio); without it
+    every caller has the same.
+    """
+    face = _Face(backend, of or (lambda _: backend))
     fixed, changing = CacheHint(ttl_ms=HOUR_MS, scope="public"), CacheHint(ttl_ms=0, scope="private")
     return Server(
         "agentgauge",
@@ -143,15 +72,97 @@ def build(backend: Backend) -> Server[Any]:
             "resources/templates/list": fixed,
             "resources/read": changing,
         },
-        on_list_tools=list_tools,
-        on_call_tool=call_tool,
-        on_list_resources=list_resources,
-        on_list_resource_templates=list_templates,
-        on_read_resource=read_resource,
-        on_list_prompts=list_prompts,
-        on_get_prompt=get_prompt,
-        on_completion=complete,
+        on_list_tools=face.list_tools,
+        on_call_tool=face.call_tool,
+        on_list_resources=face.list_resources,
+        on_list_resource_templates=face.list_templates,
+        on_read_resource=face.read_resource,
+        on_list_prompts=face.list_prompts,
+        on_get_prompt=face.get_prompt,
+        on_completion=face.complete,
     )
+
+
+class _Face:
+    """The handlers, one per request of the protocol; errors are in our words, and a fault never shows its text."""
+
+    def __init__(self, backend: Backend, of: Callable[[Any], Backend]) -> None:
+        self._backend, self._of = backend, of
+        self._names = {tool.name for tool in backend.tools}
+
+    @cached_property
+    def _tools(self) -> t.ListToolsResult:
+        """Made when they are first asked for, so that their schemas do not delay the start."""
+        return t.ListToolsResult(tools=[t.Tool.model_validate(definition(tool)) for tool in self._backend.tools])
+
+    async def list_tools(self, _: Ctx, params: t.PaginatedRequestParams | None) -> t.ListToolsResult:
+        """tools/list."""
+        return self._tools
+
+    async def call_tool(self, ctx: Ctx, params: t.CallToolRequestParams) -> t.CallToolResult:
+        """tools/call."""
+        try:
+            answer = await self._of(ctx.request).call(params.name, params.arguments)
+            text = t.TextContent(type="text", text=answer.text())
+            return t.CallToolResult(content=[text], structured_content=answer.structured())
+        except UnknownName as error:
+            if params.name not in self._names:
+                raise MCPError(code=t.INVALID_PARAMS, message=str(error)) from None
+            return _refused(str(error))
+        except GaugeError as error:
+            return _refused(str(error))
+        except Exception:
+            log.exception("the tool %s failed", params.name)
+            return _refused(FAULT)
+
+    async def list_resources(self, _: Ctx, params: t.PaginatedRequestParams | None) -> t.ListResourcesResult:
+        """resources/list."""
+        return t.ListResourcesResult(resources=[t.Resource.model_validate(each) for each in guide.resources()])
+
+    async def list_templates(self, _: Ctx, params: t.PaginatedRequestParams | None) -> t.ListResourceTemplatesResult:
+        """resources/templates/list."""
+        templates = [t.ResourceTemplate.model_validate(each) for each in guide.TEMPLATES]
+        return t.ListResourceTemplatesResult(resource_templates=templates)
+
+    async def read_resource(self, ctx: Ctx, params: t.ReadResourceRequestParams) -> t.ReadResourceResult:
+        """resources/read: what describe_metrics says."""
+        call = guide.resource_call(str(params.uri))
+        if call is None:
+            message = f"Unknown resource. Known: {guide.RESOURCE_WORDS}"
+            raise MCPError(code=t.INVALID_PARAMS, message=message, data={"uri": str(params.uri)})
+        try:
+            text = (await self._of(ctx.request).call(*call)).text()
+        except GaugeError as error:
+            raise MCPError(code=t.INTERNAL_ERROR, message=str(error)) from None
+        except Exception:
+            log.exception("the resource %s failed", params.uri)
+            raise MCPError(code=t.INTERNAL_ERROR, message=FAULT) from None
+        contents = t.TextResourceContents(uri=params.uri, mime_type="text/plain", text=text)
+        return t.ReadResourceResult(contents=[contents])
+
+    async def list_prompts(self, _: Ctx, params: t.PaginatedRequestParams | None) -> t.ListPromptsResult:
+        """prompts/list."""
+        return t.ListPromptsResult(prompts=[t.Prompt.model_validate(each.listed()) for each in guide.PROMPTS])
+
+    async def get_prompt(self, _: Ctx, params: t.GetPromptRequestParams) -> t.GetPromptResult:
+        """prompts/get."""
+        try:
+            prompt = guide.find_prompt(params.name)
+            text = prompt.text(params.arguments or {})
+        except GaugeError as error:
+            raise MCPError(code=t.INVALID_PARAMS, message=str(error)) from None
+        message = t.PromptMessage(role="user", content=t.TextContent(type="text", text=text))
+        return t.GetPromptResult(description=prompt.description, messages=[message])
+
+    async def complete(self, ctx: Ctx, params: t.CompleteRequestParams) -> t.CompleteResult:
+        """completion/complete."""
+        try:
+            desk = self._of(ctx.request).desk()
+            found = await guide.completions(params.argument.name, params.argument.value, desk)
+        except GaugeError:
+            found = []  # a completion is a help while typing; the call itself says what is wrong
+        completion = t.Completion(values=found[:100], total=len(found), has_more=len(found) > 100)
+        return t.CompleteResult(completion=completion)
 
 
 async def run_stdio(backend: Backend) -> None:

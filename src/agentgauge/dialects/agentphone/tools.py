@@ -104,6 +104,8 @@ async def _by_number(params: GetUsageParams, desk: Desk) -> Answer:
             return replace(answer, rows=rows)
         rest = {label: sum(row[place] for row in rows[n:]) for place, label in enumerate(labels, -len(labels))}
         note = f"{n} of {len(rows)} numbers shown, the busiest first"
+        if n == 0:
+            return replace(answer, columns=[], notes=(note,))
         return replace(answer, rows=rows[:n], other=Rest(len(rows) - n, rest), notes=(note,))
 
     return most_rows(min(params.limit, len(rows)), draw, params.budget)

@@ -13,11 +13,11 @@ from agentgauge.core.asking import agent_names, by_agent_id, check_keys, distinc
 from agentgauge.core.catalog import DATASETS, dataset
 from agentgauge.core.errors import unknown_name
 from agentgauge.core.operation import Tool
-from agentgauge.core.parse import TIMES, Compared, Conditions, Limited, Words, Zoned, conditions, listed
+from agentgauge.core.parse import Compared, Conditions, Limited, Words, Zoned, conditions, listed
 from agentgauge.core.query import Query
 from agentgauge.core.series import Series, present
 from agentgauge.core.table import Table, cut
-from agentgauge.core.time import Window
+from agentgauge.core.time import Bucket, Window
 from agentgauge.core.when import current_period
 from agentgauge.dialects.agentphone.translate import (
     BY_AGENT,
@@ -48,7 +48,10 @@ AGENT = ("agent_id", "agent_name")
 class UsageParams(Compared, Limited, Zoned):
     """Arguments of `usage_by_agent`."""
 
-    aliases: ClassVar = TIMES
+    aliases: ClassVar = {"timezone": "tz", "groupBy": "group_by"}
+    hints: ClassVar = dict.fromkeys(
+        ("start", "end", "from", "to"), "It looks at the running week, month or year; query_datapoints takes any window."
+    )
 
     period: Literal["week", "month", "year"]
     group_by: Words | None = None
@@ -93,6 +96,7 @@ async def usage_by_agent(params: UsageParams, desk: Desk) -> Answer:
             limit=params.limit,
             timeline=False,
             compare=params.compare_to is not None,
+            period=Bucket(params.period, 1, tz),
             heads=heads,
             label=label,
             notes=notes,

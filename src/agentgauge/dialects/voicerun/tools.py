@@ -6,7 +6,7 @@ gauges and takes the 95th percentile of histograms.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -166,14 +166,28 @@ async def _totals(params: CustomMetricsParams, desk: Desk, query: Query) -> Answ
     beside = tuple(measure for kind, measure in BY_KIND.items() if kind != "counter" and kind in kinds)
     query = replace(query, measures=(*query.measures, *beside))
     answer = await present(await _series(params, desk, query, None), desk)
-    if len({row[0] for row in answer.rows}) > 1 and isinstance(answer.total, dict):
-        # Values of different metrics do not add up to anything; their number does.
-        answer = replace(
-            answer, total=answer.total["count"], title="custom metrics, totals (total counts points)", prior=None
-        )
-        if answer.other and isinstance(answer.other.total, dict):
-            answer = replace(answer, other=replace(answer.other, total={"count": answer.other.total["count"]}))
+    if len({name for names in kinds.values() for name in names}) > 1:
+        answer = _counting(answer)
     return await check_keys(query, answer, desk)
+
+
+def _counting(answer: Answer) -> Answer:
+    """The totals of several metrics: their values do not add up to anything; their number does."""
+
+    def count(total: Any) -> Any:
+        return total["count"] if isinstance(total, Mapping) else total
+
+    rest, prior = answer.other, answer.prior
+    if prior:
+        compared = count(prior.compared)
+        prior = replace(prior, total=count(prior.total), change=count(prior.change), compared=compared)
+    return replace(
+        answer,
+        title="custom metrics, totals (total counts points)",
+        total=count(answer.total),
+        prior=prior,
+        other=rest and replace(rest, total={"count": count(rest.total)}),
+    )
 
 
 async def _kinds(window: Window, where: tuple[Filter, ...], desk: Desk) -> dict[str, list[str]]:

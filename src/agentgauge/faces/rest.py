@@ -1,0 +1,294 @@
+"""The REST face: every declared operation on its vendor's own path, with its vendor's own errors.
+
+Above: `agentgauge serve`. Below: Starlette, and a Backend from the composition root. Holds no vendor's name: method,
+path, parameters, envelope and headers are read off the declarations. Our own paths stand beside them: `/health`,
+`POST /v1/events`, `/openapi.json`, its page at `/docs`, and MCP at `/mcp`.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from agentgauge.core.errors import (
+    CallerError,
+    Forbidden,
+    GaugeError,
+    InvalidRequest,
+    NotFound,
+    Problem,
+    StoreBusy,
+    TooLarge,
+    Unauthorized,
+    UpstreamError,
+)
+from agentgauge.core.operation import READ, WRITE, Dialect, Operation, Principal, Refusal
+from agentgauge.core.wire import read
+from agentgauge.faces import bodies, openapi
+from agentgauge.faces.cache import Answers
+from agentgauge.faces.trust import Trust
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from agentgauge.core.operation import Desk
+
+log = logging.getLogger(__name__)
+
+JSON = "application/json"
+WRITE_TYPES = (JSON, "application/x-ndjson", "application/jsonl", "application/x-jsonlines", "application/ndjson")
+"""The content types of a write: a browser's form cannot send them across sites without asking first."""
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+class Backend(Protocol):
+    """What the face needs of the composition root."""
+
+    @property
+    def dialects(self) -> Sequence[Dialect]:
+        """The vendors that are spoken."""
+        ...
+
+    def principal(self, token: str | None) -> Principal:
+        """Who a bearer token is; without one, the machine's owner as long as there are no keys."""
+        ...
+
+    def desk(self, who: Principal) -> Desk:
+        """That caller's desk, now."""
+        ...
+
+    def version(self, who: Principal) -> object:
+        """Something that changes whenever the organisation's store does."""
+        ...
+
+    async def take(self, who: Principal, body: bytes) -> dict[str, Any]:
+        """Stores the event lines of a body, and says what became of each."""
+        ...
+
+
+def build(backend: Backend, trust: Trust, mcp: ASGIApp | None = None, lifespan: Lifespan | None = None) -> ASGIApp:
+    """The application: our own paths, then every operation, then what answers below a vendor's prefix."""
+    face = _Face(backend)
+    described = orjson.dumps(openapi.document(backend.dialects), option=orjson.OPT_INDENT_2)
+    page = openapi.page(backend.dialects)
+
+    async def document(request: Request) -> Response:
+        face.admit(request, READ)
+        return Response(described, media_type=JSON)
+
+    async def documentation(request: Request) -> Response:
+        face.admit(request, READ)
+        return HTMLResponse(page)
+
+    routes = [
+        Route("/health", _health, methods=["GET"]),
+        Route("/openapi.json", face.own(document), methods=["GET"]),
+        Route("/docs", face.own(documentation), methods=["GET"]),
+        Route("/v1/events", face.own(face.events), methods=["POST"]),
+    ]
+    if mcp is not None:
+        routes.append(Route("/mcp", endpoint=_Keyed(face, mcp)))
+    for dialect in backend.dialects:
+        routes += [Route(each.path, face.endpoint(dialect, each), methods=[each.method]) for each in dialect.operations]
+    for dialect in backend.dialects:
+        if dialect.prefix:
+            answer = face.nothing(dialect)
+            routes += [Route(path, answer) for path in (dialect.prefix, dialect.prefix + "/{rest:path}")]
+    routes.append(Route("/{rest:path}", face.own(_nothing)))
+    app = Starlette(routes=routes, lifespan=lifespan)
+    return trust.around(app)
+
+
+Lifespan = Callable[[Starlette], Any]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+async def _health(_: Request) -> Response:
+    return _json({"status": "ok"})
+
+
+async def _nothing(request: Request) -> Response:
+    raise NotFound(f"there is nothing at {request.url.path[:200]}.", hint="GET /openapi.json lists every path.")
+
+
+class _Face:
+    """What the routes share: the backend and the cache of answers."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.answers = Answers()
+
+    def admit(self, request: Request, scope: str) -> Principal:
+        """Who asks, once the key allows it.
+
+        Raises:
+            Unauthorized: without a key that is valid.
+            Forbidden: if the key lacks the scope.
+        """
+        who = self.backend.principal(_token(request))
+        if scope not in who.scopes:
+            raise Forbidden(f"the key lacks the scope {scope}.", hint="Create one with keys create --scope.")
+        return who
+
+    def endpoint(self, dialect: Dialect, operation: Operation[Any]) -> Endpoint:
+        """One operation's route."""
+
+        async def answer(request: Request) -> Response:
+            who = self.admit(request, operation.scope)
+            body = await bodies.read(request) if operation.method == "POST" else b""
+            key = (who, operation.name, request.url.path, request.url.query, body)
+            version = self.backend.version(who)
+            known = self.answers.get(key, version)
+            if known is None:
+                known = await self._answer(operation, request, body, self.backend.desk(who))
+                self.answers.put(key, version, known)
+            return Response(known, media_type=JSON, headers=dict(operation.headers))
+
+        return self._in_words_of(dialect, answer)
+
+    async def _answer(self, operation: Operation[Any], request: Request, body: bytes, desk: Desk) -> bytes:
+        paths = frozenset(request.path_params)
+        given = _parsed(body) if operation.method == "POST" else _query(request)
+        where = "body" if operation.method == "POST" else "query"
+        asked = read(operation.request, {**given, **request.path_params}, where=where, paths=paths)
+        return bodies.dumps(operation.encode(asked, await operation.answer(asked, desk), desk))
+
+    def nothing(self, dialect: Dialect) -> Endpoint:
+        """What answers below a vendor's prefix where it has no operation."""
+
+        async def answer(request: Request) -> Response:
+            self.admit(request, READ)
+            return await _nothing(request)
+
+        return self._in_words_of(dialect, answer)
+
+    def own(self, endpoint: Endpoint) -> Endpoint:
+        """One of our own paths, with errors in our own envelope."""
+        return self._guarded(endpoint, own_refusal, None)
+
+    def _in_words_of(self, dialect: Dialect, endpoint: Endpoint) -> Endpoint:
+        return self._guarded(endpoint, dialect.refuse or own_refusal, dialect.request_id_header)
+
+    def _guarded(
+        self, endpoint: Endpoint, refuse: Callable[[GaugeError, str], Refusal], header: str | None
+    ) -> Endpoint:
+        async def guarded(request: Request) -> Response:
+            request_id = ulid()
+            try:
+                response = await endpoint(request)
+            except GaugeError as error:
+                if not isinstance(error, CallerError):
+                    log.warning("%s %s: %s", request.method, request.url.path, error)
+                response = _refused(refuse(error, request_id))
+            except ClientDisconnect:
+                response = Response(status_code=499)
+            except Exception:
+                log.exception("%s %s failed (%s)", request.method, request.url.path, request_id)
+                response = _refused(refuse(GaugeError("internal error"), request_id))
+            if header:
+                response.headers[header] = request_id
+            return response
+
+        return guarded
+
+    async def events(self, request: Request) -> Response:
+        """POST /v1/events: a JSON array or JSON Lines, plain or gzip."""
+        who = self.admit(request, WRITE)
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind not in WRITE_TYPES:
+            message = f"must be one of {', '.join(WRITE_TYPES[:2])}"
+            raise InvalidRequest([Problem("Content-Type", message, where="header", given=kind)])
+        return _json(await self.backend.take(who, await bodies.read(request)))
+
+
+class _Keyed:
+    """An application that needs a key; its caller stands in the scope's state as `principal`."""
+
+    def __init__(self, face: _Face, app: ASGIApp) -> None:
+        self.face, self.app = face, app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        request = Request(scope, receive)
+
+        async def admitted(_: Request) -> Response:
+            scope.setdefault("state", {})["principal"] = self.face.backend.principal(_token(request))
+            return Response()
+
+        response = await self.face.own(admitted)(request)
+        if response.status_code == 200:
+            await self.app(scope, receive, send)
+        else:
+            await response(scope, receive, send)
+
+
+def _token(request: Request) -> str | None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _query(request: Request) -> dict[str, Any]:
+    """The query parameters; one that is repeated is a list, so that a scalar field refuses it."""
+    found: dict[str, Any] = {}
+    for name, value in request.query_params.multi_items():
+        found[name] = value if name not in found else [*_listed(found[name]), value]
+    return found
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]  # type: ignore[reportUnknownVariableType]  # strings only
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    try:
+        given = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise InvalidRequest([Problem("body", "must be valid JSON", where="body")]) from None
+    if not isinstance(given, dict):
+        raise InvalidRequest([Problem("body", "must be a JSON object", where="body", given=given)])
+    return given  # type: ignore[reportUnknownVariableType]
+
+
+STATUSES: tuple[tuple[type[GaugeError], int], ...] = (
+    (Unauthorized, 401),
+    (Forbidden, 403),
+    (NotFound, 404),
+    (TooLarge, 413),
+    (CallerError, 400),
+    (StoreBusy, 503),
+    (UpstreamError, 502),
+    (GaugeError, 500),
+)
+
+
+def own_refusal(error: GaugeError, request_id: str) -> Refusal:
+    """An error in our own envelope; what is wrong with us is not told."""
+    status = next(code for kind, code in STATUSES if isinstance(error, kind))
+    message, hint = (error.message, error.hint) if status != 500 else ("internal error", "Its log says why.")
+    body: dict[str, Any] = {"code": error.code, "message": message, "request_id": request_id}
+    if hint:
+        body["hint"] = hint
+    headers = {"Retry-After": "1"} if status == 503 else {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    return Refusal(status, {"error": body}, headers)
+
+
+def _refused(refusal: Refusal) -> Response:
+    return _json(refusal.body, refusal.status, refusal.headers)
+
+
+def _json(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(bodies.dumps(body), status, dict(headers or {}), JSON)
+
+
+def ulid() -> str:
+    """A request id: 48 bits of time and 80 of chance, in Crockford's base 32."""
+    number = (time.time_ns() // 1_000_000 << 80) | secrets.randbits(80)
+    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))

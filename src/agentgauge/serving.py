@@ -1,0 +1,207 @@
+"""What `agentgauge serve` stands on: the stores of every organisation behind keys, for the REST and MCP faces.
+
+Above: the command line. Below: App for each organisation, the control file. Part of the composition root.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anyio import to_thread
+
+from agentgauge.app import App
+from agentgauge.core.call import call, find_tool
+from agentgauge.core.errors import InvalidValue, Unauthorized
+from agentgauge.core.operation import WRITE, Dialect, Principal, Tool
+from agentgauge.desks.local import LocalDesk
+from agentgauge.dialects import DIALECTS
+from agentgauge.ingest import events
+from agentgauge.ingest.run import Intake
+from agentgauge.stores.sqlite.control import Control
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from agentgauge.config import Settings
+    from agentgauge.core.answer import Answer
+    from agentgauge.stores.sqlite.sink import SqliteSink
+
+OWNER = Principal()
+"""Who asks while there are no keys: the machine's owner, in the organisation `default`."""
+
+
+@dataclass
+class Serving:
+    """Every organisation of a home. Implements the backends of the REST and MCP faces."""
+
+    settings: Settings
+    control: Control
+    dialects: Sequence[Dialect] = DIALECTS
+    _organisations: dict[str, Organisation] = field(default_factory=dict[str, "Organisation"])
+
+    def principal(self, token: str | None) -> Principal:
+        """Who a token is; without one, the machine's owner as long as no key exists.
+
+        Raises:
+            Unauthorized: for a token that is unknown or revoked, or when a key is needed.
+        """
+        if token is not None and (who := self.control.verify(token)):
+            return who
+        if token is None and not self.control.any_keys():
+            return OWNER
+        raise Unauthorized(
+            "a valid key is needed.", hint="Send it as Authorization: Bearer <key>; agentgauge keys create makes one."
+        )
+
+    def organisation(self, name: str) -> Organisation:
+        """An organisation's store and writer, opened at its first question."""
+        if name not in self._organisations:
+            self._organisations[name] = Organisation(App(self.settings.model_copy(update={"org": name})))
+        return self._organisations[name]
+
+    def desk(self, who: Principal) -> LocalDesk:
+        """That caller's desk, now."""
+        writes = self.settings.allow_write and WRITE in who.scopes
+        own = self.organisation(who.org)
+        desk = own.app.desk()
+        return replace(desk, who=who, secret=self.secret, take=own.app.take if writes else None)
+
+    def version(self, who: Principal) -> object:
+        """Changes whenever the organisation's store does."""
+        return self.organisation(who.org).app.store.version()
+
+    async def take(self, who: Principal, body: bytes) -> dict[str, Any]:
+        """Stores the event lines of a body."""
+        return await to_thread.run_sync(partial(self.organisation(who.org).take, body))
+
+    def caller(self, request: Any) -> Caller:
+        """The MCP face's backend for whoever sent that HTTP request."""
+        return Caller(self, request.scope["state"]["principal"])
+
+    @cached_property
+    def secret(self) -> bytes:
+        """What cursors are signed with; every server on this home has the same."""
+        return self.control.secret("cursors")
+
+    def close(self) -> None:
+        """Folds every write-ahead log into its file."""
+        for each in self._organisations.values():
+            each.close()
+
+
+@dataclass(frozen=True)
+class Caller:
+    """One caller's view: their organisation's store, and what their key allows. A backend of the MCP face."""
+
+    serving: Serving
+    who: Principal = OWNER
+
+    @property
+    def tools(self) -> tuple[Tool[Any], ...]:
+        """The tools on offer; the same for everyone."""
+        return self.serving.organisation(OWNER.org).app.tools
+
+    def desk(self) -> LocalDesk:
+        """The caller's desk, now."""
+        return self.serving.desk(self.who)
+
+    async def call(self, name: str, arguments: Mapping[str, Any] | None) -> Answer:
+        """A tool's answer.
+
+        Raises:
+            GaugeError: whatever was wrong with the call, or went wrong with the store.
+        """
+        return await call(find_tool(self.tools, name), arguments, self.desk())
+
+
+@dataclass
+class Organisation:
+    """One organisation's application, with a writer that stays open while it serves."""
+
+    app: App
+    _sink: SqliteSink | None = None
+    _writing: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self, body: bytes) -> dict[str, Any]:
+        """Stores the event lines of a body, as one delivery."""
+        with self._writing:
+            if self._sink is None:
+                self._sink = self.app.sink().__enter__()
+            self._sink.deliver()
+            with Intake(self._sink) as intake:
+                intake.lines(events.decode_body(body))
+        report = intake.report
+        rejections = [{"line": each.line, "field": each.field, "reason": each.reason} for each in report.rejections]
+        counts = {name: getattr(report, name) for name in ("accepted", "duplicate", "replaced", "rejected", "cleaned")}
+        return {**counts, "rejections": rejections}
+
+    def close(self) -> None:
+        """Lets go of the files."""
+        with self._writing:
+            if self._sink:
+                self._sink.close()
+            self.app.store.close()
+
+
+def control_of(home: Path) -> Control:
+    """The control file of a home; no file means no keys."""
+    return Control(home / "control.db")
+
+
+def application(serving: Serving, hosts: Sequence[str] = ()) -> ASGIApp:
+    """REST and MCP on one port, behind Host, Origin and keys."""
+    from mcp.server.transport_security import TransportSecuritySettings
+
+    from agentgauge.faces import mcp, rest
+    from agentgauge.faces.trust import Trust
+
+    server = mcp.build(Caller(serving), serving.caller)
+    # Host and Origin are checked around everything, so the SDK's own check would only say it twice.
+    unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+    endpoint = server.streamable_http_app(streamable_http_path="/mcp", json_response=True, transport_security=unchecked)
+
+    @asynccontextmanager
+    async def lifespan(_: object) -> AsyncIterator[None]:
+        async with server.session_manager.run():
+            yield
+        serving.close()
+
+    return rest.build(serving, Trust(hosts), endpoint, lifespan)
+
+
+async def serve(settings: Settings, host: str, port: int, hosts: Sequence[str], say: Callable[[str], None]) -> None:
+    """Serves until it is told to stop.
+
+    Raises:
+        InvalidValue: for an address that others can reach as long as there are no keys, or one that is taken.
+    """
+    import uvicorn
+
+    from agentgauge.faces.trust import is_loopback
+
+    control = control_of(settings.home)
+    if not is_loopback(host) and not control.any_keys():
+        raise InvalidValue(
+            f"{host} can be reached from other machines, and there are no keys.",
+            hint="Create one first: agentgauge keys create --org default --scope metrics:read.",
+        )
+    try:
+        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise InvalidValue(
+            f"cannot listen on {host}:{port}: {error.strerror}.", hint="Choose another --port."
+        ) from None
+    app = application(Serving(settings, control), hosts)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_keep_alive=30))
+    name = f"[{host}]" if ":" in host else host
+    address = f"http://{name}:{listener.getsockname()[1]}"
+    say(f"agentgauge serves {address} (REST: /docs, MCP: /mcp, events: POST /v1/events). Stop it with Ctrl-C.")
+    with listener:
+        await server.serve([listener])
