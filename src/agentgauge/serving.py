@@ -20,7 +20,6 @@ from agentgauge.app import App
 from agentgauge.core.call import call, find_tool
 from agentgauge.core.errors import InvalidValue, Unauthorized
 from agentgauge.core.operation import WRITE, Dialect, Principal, Tool
-from agentgauge.desks.local import LocalDesk
 from agentgauge.dialects import DIALECTS
 from agentgauge.ingest import events
 from agentgauge.ingest.run import Intake
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from agentgauge.config import Settings
     from agentgauge.core.answer import Answer
+    from agentgauge.desks.local import LocalDesk
     from agentgauge.stores.sqlite.sink import SqliteSink
 
 OWNER = Principal()

@@ -1,4 +1,4 @@
-"""Arguments: aliases, nulls, JSON text, and filters in all their forms. What whole tools refuse is in `tests/dialects`."""
+"""Arguments: aliases, nulls, JSON text, and filters in every form. What tools refuse is in `tests/dialects`."""
 
 from __future__ import annotations
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from pydantic import Field
 
 from agentgauge.app import all_tools
-from agentgauge.core.operation import Tool
 from agentgauge.core.parse import Common, Words
 from agentgauge.core.schema import input_schema
+
+if TYPE_CHECKING:
+    from agentgauge.core.operation import Tool
 
 
 class Asked(Common):

@@ -10,11 +10,13 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import splintr
 
-from agentgauge.core.answer import Answer
+if TYPE_CHECKING:
+    from agentgauge.core.answer import Answer
+
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
 OWN_LINES = ("note: ", "finer: ", "other(")
@@ -136,9 +138,9 @@ def _others(found: Mapping[str, Any], columns: Sequence[str]) -> list[list[Any]]
     if not columns:
         return [[name, total]]
     if "interval" in found:
-        measures: list[Any] = list(total) if isinstance(total, dict) else [None]
+        measures: list[Any] = list(cast("dict[str, Any]", total)) if isinstance(total, dict) else [None]
         return [[name, *(_rest_cell(head, each, rest) for head in columns[1:])] for each in measures]
-    totals = total if isinstance(total, dict) else {columns[-1]: total}
+    totals = cast("dict[str, Any]", total) if isinstance(total, dict) else {columns[-1]: total}
     return [[name, *(totals.get(head) for head in columns[1:])]]
 
 
@@ -146,7 +148,7 @@ def _rest_cell(head: str, measure: Any, rest: Mapping[str, Any]) -> Any:
     if head == "measure":
         return measure
     found = rest.get(head)
-    return found[measure] if measure is not None and isinstance(found, dict) else found
+    return cast("dict[str, Any]", found)[measure] if measure is not None and isinstance(found, dict) else found
 
 
 def _axis(words: str, found: Mapping[str, Any]) -> None:

@@ -282,6 +282,12 @@ async def test_by_default_it_is_thirty_days_where_days_are_asked_for(world: Worl
     assert (structured["start"], structured["end"]) == ("2026-04-21T00:00Z", "2026-05-21T00:00Z")
 
 
+async def test_the_default_days_are_whole_ones_over_a_change_of_clocks(world: World) -> None:
+    world.now = at("2026-04-10T12:00")
+    structured = (await world.ask(TOOL, metric="sent", interval="day", tz="Europe/Berlin")).structured()
+    assert (structured["start"], structured["end"]) == ("2026-03-11T00:00+01:00", "2026-04-11T00:00+02:00")
+
+
 async def test_days_of_a_zone_have_its_midnights(world: World) -> None:
     world.give(sent("2026-05-05T03:59"), sent("2026-05-05T04:00"), known_until("messages", NOW))
     asked = {"metric": "sent", "start": "2026-05-04", "end": "2026-05-05", "interval": "1d", "tz": "America/New_York"}

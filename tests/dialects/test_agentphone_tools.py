@@ -1,4 +1,4 @@
-"""`usage_by_agent` and `get_usage`: AgentPhone's usage family (contract `agentphone` 2.2 and 2.5), widened by design 5."""
+"""`usage_by_agent` and `get_usage`: AgentPhone's usage family (contract `agentphone` 2.2, 2.5), widened by design 5."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """Whole answers as a model reads them, in both forms, for the main shapes."""
 
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 from inline_snapshot import snapshot

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,9 +16,11 @@ from promises import hold, minified, tokens
 from world import DAY, HOUR, MINUTE, NOW, World, at, by, event, known_until, rows, sent
 
 from agentgauge.app import all_tools
-from agentgauge.core.answer import Answer
 from agentgauge.core.errors import InvalidValue
 from agentgauge.faces.render import definition
+
+if TYPE_CHECKING:
+    from agentgauge.core.answer import Answer
 
 MESSAGES, DATAPOINTS = "get_message_metrics", "query_datapoints"
 CHANNELS = ("sms", "mms", "rcs", "email", "whatsapp", "telegram")
@@ -78,7 +80,7 @@ async def test_a_week_of_five_minutes_by_agent_and_channel_fits_any_budget(week:
     assert all(f"{budget:,} tokens" in note for note in answer.notes)
     assert answer.finer or budget == 100
     other = answer.structured().get("other", {"total": 0})
-    shown = [row.get("total", row.get("count")) for row in rows(answer)]
+    shown: list[int] = [row["total" if "total" in row else "count"] for row in rows(answer)]
     assert sum(shown) + other["total"] == 20_000 or not shown
     assert all(sum(row["values"]) == row["total"] for row in rows(answer) if "values" in row)
 
@@ -140,7 +142,7 @@ async def test_totals_that_do_not_fit_are_refused_with_the_budget_they_need(worl
         await world.ask(DATAPOINTS, datasource="model_calls", aggregations=aggregations, budget=150)
     budget = int(re.search(r"budget=(\d+)", refused.value.hint)[1])  # pyright: ignore[reportOptionalSubscript]
     answer = await world.ask(DATAPOINTS, datasource="model_calls", aggregations=aggregations, budget=budget)
-    assert len(answer.structured()["total"]) == 26
+    assert f"{aggregations[-1]['type']}_{columns[-1]} " in answer.text()
 
 
 def test_all_definitions_together_take_at_most_2500_tokens() -> None:
@@ -265,5 +267,9 @@ async def test_measures_of_any_kind_fit_and_counts_add_up(
         return
     column = "count" if "count" in shown[0] else "total"
     rest = found.get("other", {"total": 0})["total"]
-    total = found["total"]["count"] if isinstance(found["total"], dict) else found["total"]
-    assert sum(row[column] for row in shown) + (rest["count"] if isinstance(rest, dict) else rest) == total
+    assert sum(row[column] for row in shown) + count_of(rest) == count_of(found["total"])
+
+
+def count_of(total: Any) -> int:
+    """The count in a total of one measure or of several."""
+    return total if isinstance(total, int) else total["count"]

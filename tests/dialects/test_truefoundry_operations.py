@@ -231,6 +231,12 @@ async def test_sums_and_counts_of_nothing_are_zero_and_the_rest_null(world: Worl
     assert await points(world, body) == [{"total": 1} | zero | others]
 
 
+async def test_a_sum_past_every_number_is_null(world: World) -> None:
+    world.give(*(run("01:00", cost_usd=1.5e308) for _ in range(2)))
+    body = AGENTS | {"aggregations": [{"type": "sum", "column": "costInUSD"}]}
+    assert await points(world, body) == [{"total": 2, "sumCostInUSD": None}]
+
+
 async def test_every_aggregation_has_its_key_and_its_value(world: World) -> None:
     world.give(*(run("01:00", latency_ms=each) for each in (10, 20, 20, 50)), run("01:00"))
     body = AGENTS | {"aggregations": [{"type": each, "column": "latencyMs"} for each in AGGREGATIONS] * 2}

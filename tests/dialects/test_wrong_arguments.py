@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -14,8 +14,10 @@ from promises import hold
 from world import NOW, World, event, known_until, sent
 
 from agentgauge.app import all_tools
-from agentgauge.core.answer import Answer
 from agentgauge.core.errors import CallerError, GaugeError, InvalidValue, UnknownName
+
+if TYPE_CHECKING:
+    from agentgauge.core.answer import Answer
 
 TOOLS = {tool.name: tool for tool in all_tools()}
 NEEDED: Mapping[str, dict[str, Any]] = {

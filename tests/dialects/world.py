@@ -10,15 +10,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promises import hold
 
 from agentgauge.app import App
 from agentgauge.config import Settings
-from agentgauge.core.answer import Answer
 from agentgauge.core.time import iso_z
 from agentgauge.ingest.run import Intake, Report
+
+if TYPE_CHECKING:
+    from agentgauge.core.answer import Answer
 
 Event = dict[str, Any]
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000

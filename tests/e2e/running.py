@@ -12,9 +12,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, TextContent
 
+from agentgauge import __main__ as main
+from agentgauge.app import App
+from agentgauge.config import Settings
+from agentgauge.faces.cli import Application, commands
+from agentgauge.ingest.run import Intake
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
+
+    import click
 
 Era = Literal["auto", "legacy"]
 ERAS: tuple[Era, ...] = ("auto", "legacy")
@@ -67,11 +75,21 @@ class Machine:
         command, *words = COMMAND
         return Client(StdioServerParameters(command=command, args=words, env=self.env), mode=era)
 
+    def hold(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        """Puts event lines into the store, from this process."""
+        with App(Settings(home=self.home / "data")).sink() as sink, Intake(sink) as intake:
+            intake.lines(enumerate(lines, 1))
+
     def file(self, name: str, lines: Iterable[Mapping[str, Any]]) -> Path:
         """A file of event lines."""
         path = self.home / name
         path.write_text("".join(json.dumps(line) + "\n" for line in lines))
         return path
+
+
+def command_line(make: Callable[[str | None], Application] = main.make) -> click.Group:
+    """The command itself, to be run in this process."""
+    return commands(make, main.demo, main.serve, main.open_keys)
 
 
 def text(result: CallToolResult) -> str:

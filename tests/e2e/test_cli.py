@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
-from running import COMMAND, COUNTED, Machine, messages
+from running import COMMAND, COUNTED, Machine, command_line, messages
 
 from agentgauge import __version__
-from agentgauge.__main__ import demo
 from agentgauge.app import App
 from agentgauge.config import load
-from agentgauge.faces.cli import commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,7 +26,7 @@ HERE = Path(__file__).parent
 EVENTS = HERE.parents[1] / "examples/events.jsonl"
 TRANSCRIPT = HERE.parent / "fixtures/claude_code/claude_code_2.1.197_session.jsonl"
 NOW = 1_795_219_200_000  # 2026-11-21T00:00Z, the day after the transcript
-ALL = ["demo", "import", "ask", "describe", "install"]
+ALL = ["demo", "import", "ask", "describe", "install", "serve", "keys"]
 
 
 class Shell:
@@ -41,7 +39,7 @@ class Shell:
         )
         self.variables |= {name: None for name in os.environ if name.startswith("AGENTGAUGE_")}
         self.variables |= {"HOME": str(home), "AGENTGAUGE_HOME": str(home / "data")}
-        self._commands = commands(lambda org: App(load(org=org), clock=lambda: NOW), demo)
+        self._commands = command_line(lambda org: App(load(org=org), clock=lambda: NOW))
 
     def run(self, *words: str) -> Result:
         result = CliRunner().invoke(self._commands, words, env=self.variables, prog_name="agentgauge")

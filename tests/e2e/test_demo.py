@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,24 +40,16 @@ def test_it_prints_questions_and_answers_in_an_empty_home_and_leaves_nothing(mac
 def test_your_own_claude_code_runs_come_first_and_are_told_apart(machine: Machine) -> None:
     folder = machine.home / ".claude/projects/-work-one"
     folder.mkdir(parents=True)
-    shutil.copy(TRANSCRIPT, folder / "session.jsonl")
+    today = f"{datetime.now(UTC):%Y-%m-%d}"  # the demo asks about this month
+    (folder / "session.jsonl").write_text(TRANSCRIPT.read_text().replace("2026-11-20", today))
     done = machine.run("demo")
     assert done.code == 0
     own, made_up = done.out.split("A SYNTHETIC fleet: ")
     assert own.startswith("YOUR OWN Claude Code runs: ")
     assert "usage by model" in own
-    assert "Support Alpha" not in own
-    assert "claude-code" not in made_up.partition("Connect it")[0]
-    assert sorted(path.name for path in machine.home.iterdir()) == [".claude", "tmp"]
-
-
-def test_its_runs_of_this_month_are_in_the_answer(machine: Machine) -> None:
-    today = f"{datetime.now(UTC):%Y-%m-%d}"
-    folder = machine.home / ".claude/projects/-work-one"
-    folder.mkdir(parents=True)
-    lines = [line.replace("2026-11-20", today) for line in TRANSCRIPT.read_text().splitlines()]
-    assert json.loads(lines[0])
-    (folder / "session.jsonl").write_text("\n".join(lines) + "\n")
-    own, _ = machine.run("demo").out.split("A SYNTHETIC fleet: ")
     assert "43024" in own
     assert "0.04697" in own
+    assert "Support Alpha" not in own
+    assert "Support Alpha" in made_up
+    assert "claude-code" not in made_up.partition("Connect it")[0]
+    assert sorted(path.name for path in machine.home.iterdir()) == [".claude", "tmp"]

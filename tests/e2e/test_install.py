@@ -13,10 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from mcp import Client, StdioServerParameters
-from running import Machine
-
-from agentgauge.__main__ import demo, make
-from agentgauge.faces.cli import commands
+from running import Machine, command_line
 
 CLIENTS = ("claude-code", "claude-desktop", "cursor")
 PLACES = {
@@ -51,7 +48,7 @@ def install(machine: Machine, client: str, *options: str) -> Result:
     """Runs the command in this process."""
     env: dict[str, str | None] = {name: None for name in os.environ if name.startswith("AGENTGAUGE_")}
     env |= machine.env | {"APPDATA": str(machine.home / "AppData/Roaming")}
-    result = CliRunner().invoke(commands(make, demo), ["install", client, *options], env=env)
+    result = CliRunner().invoke(command_line(), ["install", client, *options], env=env)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.output
     return result
 

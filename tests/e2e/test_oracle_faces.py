@@ -17,11 +17,10 @@ import pytest
 from click.testing import CliRunner
 from mcp import Client
 from questions import COMPARED, OPERATORS, Asked, Expected, Oracle, events, question
+from running import command_line
 
-from agentgauge.__main__ import demo
 from agentgauge.app import App
 from agentgauge.config import Settings
-from agentgauge.faces.cli import commands
 from agentgauge.faces.mcp import build
 from agentgauge.ingest.run import Intake
 
@@ -53,7 +52,7 @@ def over_cli(app: App, asked: Asked) -> dict[str, Any]:
     words = [
         f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in (asked.words | ALL).items()
     ]
-    result = CliRunner().invoke(commands(lambda _: app, demo), ["ask", asked.tool, "--json", *words])
+    result = CliRunner().invoke(command_line(lambda _: app), ["ask", asked.tool, "--json", *words])
     assert result.exit_code == 0, f"{result.stderr} {asked.words}"
     return json.loads(result.stdout)
 

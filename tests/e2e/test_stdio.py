@@ -6,15 +6,21 @@ import json
 import shutil
 import signal
 import sqlite3
-import subprocess
 import sys
 from contextlib import closing
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from mcp import Client
 from running import COMMAND, COUNTED, ERAS, Era, Finished, Machine, messages, structured, text
+
+from agentgauge.app import App
+from agentgauge.config import Settings
+from agentgauge.faces.mcp import build
+from agentgauge.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,7 +162,7 @@ def test_a_wrong_setting_stops_the_server_with_a_word_on_stderr(
 
 async def test_two_servers_and_an_import_share_one_home(machine: Machine) -> None:
     many = machine.file("many.jsonl", messages(range(25_000)))
-    assert machine.run("import", str(machine.file("one.jsonl", messages([25_000])))).code == 0
+    machine.hold(messages([25_000]))
     seen: dict[int, list[int]] = {0: [], 1: []}
 
     async def watch(number: int) -> None:
@@ -189,10 +195,10 @@ async def test_what_is_imported_while_the_server_runs_is_in_the_next_answer(mach
 
 
 async def test_a_store_that_is_replaced_removed_and_restored_is_seen_by_the_next_question(machine: Machine) -> None:
-    machine.run("import", str(machine.file("three.jsonl", messages(range(3)))))
+    machine.hold(messages(range(3)))
     beside = Machine(machine.home / "beside")
     beside.home.mkdir()
-    beside.run("import", str(beside.file("five.jsonl", messages(range(5)))))
+    beside.hold(messages(range(5)))
     kept = machine.home / "kept.db"
     async with machine.connect() as client:
         assert structured(await client.call_tool("get_message_metrics", COUNTED))["total"] == 3
@@ -254,7 +260,7 @@ def make_folder(path: Path) -> None:
 async def test_a_damaged_store_is_said_and_the_server_stays_up(
     machine: Machine, damage: Callable[[Path], None], code: str, advice: str
 ) -> None:
-    machine.run("import", str(machine.file("many.jsonl", messages(range(2_000)))))
+    machine.hold(messages(range(2_000)))
     copy = machine.home / "copy.db"
     shutil.copy(machine.store, copy)
     async with machine.connect() as client:
@@ -301,25 +307,31 @@ sys.stdin.read()
 """
 
 
-def test_a_store_that_another_program_locks_is_said_and_answers_once_it_is_free(machine: Machine) -> None:
-    machine.run("import", str(machine.file("three.jsonl", messages(range(3)))))
-    pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(machine.store)], stdin=pipe, stdout=pipe) as holder:
+class Hasty(App):
+    """agentgauge that waits a moment for its store, not ten seconds."""
+
+    @cached_property
+    def store(self) -> SqliteStore:
+        return SqliteStore(self.store_path, deadline_s=0.2)
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_store_that_another_program_locks_is_said_and_answers_once_it_is_free(
+    machine: Machine, era: Era
+) -> None:
+    machine.hold(messages(range(3)))
+    app = Hasty(Settings(home=machine.home / "data"))
+    async with (
+        Client(build(app), mode=era) as client,
+        await anyio.open_process([sys.executable, "-c", HOLD, str(machine.store)]) as holder,
+    ):
         assert holder.stdin is not None
         assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
-        with machine.start() as server:
-            assert server.stdin is not None
-            assert server.stdout is not None
-            server.stdin.write(spoken(INITIALIZE, INITIALIZED, calls(2, "get_message_metrics", **COUNTED)))
-            server.stdin.flush()
-            _, refused = (json.loads(server.stdout.readline())["result"] for _ in range(2))
-            assert refused["isError"]
-            assert refused["content"][0]["text"].startswith("STORE_BUSY: default.db is ")
-            assert "Try again" in refused["content"][0]["text"]
-            holder.stdin.close()
-            holder.wait()
-            server.stdin.write(spoken(calls(3, "get_message_metrics", **COUNTED)))
-            server.stdin.flush()
-            assert json.loads(server.stdout.readline())["result"]["structuredContent"]["total"] == 3
-            server.stdin.close()
+        assert (await holder.stdout.receive()).startswith(b"held")
+        refused = await client.call_tool("get_message_metrics", COUNTED)
+        assert refused.is_error
+        assert text(refused).startswith("STORE_BUSY: default.db is ")
+        assert "Try again" in text(refused)
+        await holder.stdin.aclose()
+        await holder.wait()
+        assert structured(await client.call_tool("get_message_metrics", COUNTED))["total"] == 3

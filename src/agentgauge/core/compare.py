@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from agentgauge.core.table import Table
 
 
-async def compare(query: Query, shown: Table, ask: Callable[[Query], Awaitable[Table]], now: int, period: Bucket | None = None) -> Prior | None:
+async def compare(
+    query: Query, shown: Table, ask: Callable[[Query], Awaitable[Table]], now: int, period: Bucket | None = None
+) -> Prior | None:
     """The totals of the window before, and the change; None when there is nothing finished to compare.
 
     `shown` is the table of this window, in the buckets that were asked for; `period` says which calendar period the

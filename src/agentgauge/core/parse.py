@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
-from pydantic_core import ErrorDetails
 
-from agentgauge.core.catalog import Dataset
-from agentgauge.core.catalog import Field as DataField
 from agentgauge.core.errors import CallerError, InvalidValue, quote, unknown_name
 from agentgauge.core.query import LISTS, OPERATORS, Filter, Operator, Scalar, check_filter
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+    from agentgauge.core.catalog import Dataset
+    from agentgauge.core.catalog import Field as DataField
 
 P = TypeVar("P", bound="Params")
 
@@ -246,7 +249,7 @@ def listed(given: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None) -> lis
     found: list[tuple[str, Any, Any]] = []
     if isinstance(given, Mapping):
         for name, value in given.items():
-            operators: Mapping[Any, Any] = value if isinstance(value, Mapping) else {None: value}
+            operators: dict[Any, Any] = dict(value) if isinstance(value, Mapping) else {None: value}  # type: ignore[reportUnknownArgumentType]
             if not operators:
                 raise InvalidValue(f"the filter on {quote(name)} is empty.", hint=_FILTER_FORM)
             found += [(name, word, operand) for word, operand in operators.items()]

@@ -263,8 +263,9 @@ def _smallest(answer: Answer, want: Series, cost: Cost, first: Plan) -> Answer:
     found = next((each for each in candidates if each.fits(want.budget)), candidates[-1])
     if not found.fits(max(want.budget, LEAST_TOKENS)):
         size = math.ceil(candidates[-1].size() / 100) * 100
+        count = len(want.query.measures)
         raise InvalidValue(
-            f"the totals of {len(want.query.measures)} measures alone take about {size:,} tokens, more than a budget of {want.budget:,}.",
+            f"the totals of {count} measures alone take about {size:,} tokens, more than a budget of {want.budget:,}.",
             hint="Ask for fewer measures" + (f", or budget={size}." if size <= MOST_TOKENS else "."),
         )
     return found
@@ -325,7 +326,7 @@ def _fit_notes(want: Series, first: Plan, plan: Plan) -> tuple[str, ...]:
 
 
 def _priced(want: Series, answer: Answer, plan: Plan) -> Answer:
-    """The answer with the price of the next finer interval, when the interval was chosen and there is room to say so."""
+    """The answer with the price of the next finer interval, when the interval was chosen and there is room for it."""
     if plan.bucket is None or want.interval is not None:
         return answer
     cost = Cost(answer, plan)

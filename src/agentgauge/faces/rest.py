@@ -35,12 +35,12 @@ from agentgauge.core.operation import READ, WRITE, Dialect, Operation, Principal
 from agentgauge.core.wire import read
 from agentgauge.faces import bodies, openapi
 from agentgauge.faces.cache import Answers
-from agentgauge.faces.trust import Trust
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from agentgauge.core.operation import Desk
+    from agentgauge.faces.trust import Trust
 
 log = logging.getLogger(__name__)
 

@@ -30,8 +30,8 @@ from agentgauge.core.wire import Optional, Wire
 def _known_zone(name: str | None) -> str | None:
     try:
         zone("UTC" if name is None else name)
-    except UnknownName as error:
-        raise ValueError(error.message.partition(". ")[0]) from None
+    except UnknownName:
+        raise ValueError("must be an IANA time zone, like America/New_York") from None
     return name
 
 
@@ -208,7 +208,7 @@ class Error(TypedDict):
 
 
 class ErrorBody(TypedDict):
-    """A failure in both of the vendor's shapes, for clients read the one or the other (2.3)."""
+    """A failure in both of the vendor's shapes, because clients read the one or the other (2.3)."""
 
     detail: list[Detail] | str
     error: Error

@@ -6,6 +6,7 @@ too. Only here are sums rounded, half even, because the wire's numbers are integ
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from agentgauge.core.asking import DAY
 from agentgauge.core.operation import Operation
 from agentgauge.core.query import Filter, Measure, Query
-from agentgauge.core.table import Cell, Table
 from agentgauge.core.time import EARLIEST, LATEST, Bucket, Unit, Window, edges, iso_z
 from agentgauge.core.when import current_period, shift
 from agentgauge.dialects.agentphone.contract import (
@@ -44,6 +44,7 @@ from agentgauge.dialects.agentphone.translate import (
 
 if TYPE_CHECKING:
     from agentgauge.core.operation import Desk
+    from agentgauge.core.table import Cell, Table
 
 EVER = Window(EARLIEST, LATEST)
 UNLIMITED = 2**31 - 1
@@ -207,7 +208,7 @@ def encode_by_number(request: UsageRequest, table: Table, desk: Desk) -> ByNumbe
 
 
 async def by_agent(request: ByAgentRequest, desk: Desk) -> Table:
-    """What each agent sent, received and talked in the running period; agents by id, or by name where they have none."""
+    """Messages, calls and seconds of each agent in the running period; an agent is its id, or its name without one."""
     window = current_period(request.period, now=desk.now, tz=request.tz or "UTC")
     table = await _asked((*MESSAGES, COMPLETED_CALLS), window, desk, AGENT)
     names = await _names(desk)
@@ -240,7 +241,10 @@ def encode_by_agent(request: ByAgentRequest, table: Table, desk: Desk) -> ByAgen
 
 
 def _whole(value: Cell) -> int:
-    return round(value) if isinstance(value, int | float) else 0
+    """The nearest integer, half even; a sum past every float has none and is the largest."""
+    if isinstance(value, float):
+        return round(min(value, sys.float_info.max))
+    return value if isinstance(value, int) else 0
 
 
 OPERATIONS = (

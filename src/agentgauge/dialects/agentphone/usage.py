@@ -50,7 +50,8 @@ class UsageParams(Compared, Limited, Zoned):
 
     aliases: ClassVar = {"timezone": "tz", "groupBy": "group_by"}
     hints: ClassVar = dict.fromkeys(
-        ("start", "end", "from", "to"), "It looks at the running week, month or year; query_datapoints takes any window."
+        ("start", "end", "from", "to"),
+        "It looks at the running week, month or year; query_datapoints takes any window.",
     )
 
     period: Literal["week", "month", "year"]
@@ -119,7 +120,7 @@ def _groups(words: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _dimensions() -> list[str]:
-    return ["agent", "model_name", "session_id", "user", "team", "provider", "account", "conversation_id", "metadata.<key>"]
+    return [*SHORT.values(), "team", "provider", "account", "conversation_id", "metadata.<key>"]
 
 
 async def _parts(

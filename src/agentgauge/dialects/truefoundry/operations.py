@@ -300,10 +300,16 @@ def encode(request: MetricsQuery, table: Table, desk: Desk) -> Body:
             point["startTimestamp"], point["endTimestamp"] = stamps[table.at[row]], stamps[table.at[row] + 1]
         point.update(zip(names, table.groups[table.of[row]], strict=True))
         for label, fraction in labels:
-            value = table.values[label][row]
-            point[label] = float(value) if fraction and isinstance(value, int) else value
+            point[label] = _number(table.values[label][row], fraction)
         points.append(cast("DataPoint", point))
     return {"data": {"dataPoints": points}}
+
+
+def _number(value: Cell, fraction: bool) -> Cell:
+    """A value as JSON has it: fractions as floats, and null for a sum past every float."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    return float(value) if fraction and isinstance(value, int) else value
 
 
 QUERY_METRICS = Operation(

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from agentgauge.core.catalog import DATASETS, BY_NAME, Dataset, dataset, names
+from agentgauge.core.catalog import BY_NAME, DATASETS, Dataset, dataset, names
 from agentgauge.core.errors import InvalidValue, unknown_name
 from agentgauge.core.parse import condition, conditions, implied, listed, operator
 from agentgauge.core.query import Filter, Measure, Query, Scope, measure

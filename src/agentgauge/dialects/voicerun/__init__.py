@@ -1,7 +1,18 @@
 """VoiceRun: custom metrics with their tags (contract `voicerun`)."""
 
 from agentgauge.core.operation import Dialect
+from agentgauge.dialects.voicerun.contract import ErrorBody, refuse
+from agentgauge.dialects.voicerun.operations import OPERATIONS
 from agentgauge.dialects.voicerun.tools import LIST_CUSTOM_METRICS, QUERY_CUSTOM_METRICS
 from agentgauge.dialects.voicerun.translate import guard
 
-DIALECT = Dialect(name="voicerun", tools=(LIST_CUSTOM_METRICS, QUERY_CUSTOM_METRICS), guard=guard)
+DIALECT = Dialect(
+    name="voicerun",
+    tools=(LIST_CUSTOM_METRICS, QUERY_CUSTOM_METRICS),
+    guard=guard,
+    operations=OPERATIONS,
+    prefix="/v1/custom-metrics",
+    refuse=refuse,
+    error_body=ErrorBody,
+    statuses=(400, 401, 403, 404, 413, 500, 503),
+)

@@ -175,7 +175,8 @@ def _counting(answer: Answer) -> Answer:
     """The totals of several metrics: their values do not add up to anything; their number does."""
 
     def count(total: Any) -> Any:
-        return total["count"] if isinstance(total, Mapping) else total
+        totals: Mapping[str, Any] = total if isinstance(total, Mapping) else {"count": total}
+        return totals["count"]
 
     rest, prior = answer.other, answer.prior
     if prior:

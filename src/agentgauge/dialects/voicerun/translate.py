@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentgauge.core.catalog import dataset
 from agentgauge.core.errors import Forbidden, InvalidValue
-from agentgauge.core.operation import Principal
 from agentgauge.core.query import Filter, Measure, Query
+
+if TYPE_CHECKING:
+    from agentgauge.core.operation import Principal
 
 BY_KIND: Mapping[str, Measure] = {
     "counter": Measure("sum", "value", "sum"),

@@ -239,18 +239,14 @@ class Control:
     def _reading(self) -> Generator[sqlite3.Connection | None]:
         """The file as it is now, to one thread at a time; None when there is none."""
         with self._turn, files.translated(self.path):
-            try:
-                yield self._connect()
-            except sqlite3.Error:
-                self._close()
-                raise
+            yield self._connect()
 
     @contextmanager
     def _writing(self) -> Generator[sqlite3.Connection]:
         """A transaction, committed at the end, undone whole on any error. Makes the file when there is none."""
         with self._reading() as found:
-            connection = found or self._make()
             try:
+                connection = found or self._make()
                 with _transaction(connection):
                     yield connection
             finally:
