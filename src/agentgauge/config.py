@@ -1,7 +1,7 @@
 """Settings, read once from the environment into a frozen object.
 
-Above: the composition root. Below: pydantic. Precedence: command-line flag, environment, default. (Four variables do not
-need pydantic-settings, whose import would be a tenth of the time a server takes to start.)
+Above: the composition root. Below: pydantic. Precedence: command-line flag, environment, default. (Four variables do
+not need pydantic-settings, whose import takes longer than all of our own.)
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from typing import Any
 
 import pytest
@@ -110,8 +112,12 @@ def test_joined_tables_are_as_old_as_the_oldest_and_keep_each_note_once() -> Non
     assert both.notes == ("one", "two")
 
 
-def test_joined_tables_know_no_instant_when_one_of_them_does_not() -> None:
-    assert join([RUNS, table(COST, [], [], [])]).as_of is None
+def test_joined_tables_know_no_instant_when_one_of_them_that_has_events_does_not() -> None:
+    assert join([RUNS, replace(SPENT, as_of=None)]).as_of is None
+
+
+def test_a_dataset_that_never_had_an_event_does_not_hide_how_fresh_the_others_are() -> None:
+    assert join([RUNS, table(COST, [], [], [])]).as_of == RUNS.as_of
 
 
 def test_joined_tables_are_as_exact_as_the_least() -> None:

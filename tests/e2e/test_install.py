@@ -26,7 +26,7 @@ PLACES = {
 }
 OTHERS: dict[str, Any] = {
     "numStartups": 41,
-    "projects": {"/work/ünïcode": {"allowedTools": []}},
+    "projects": {"/home/me/ünïcode": {"allowedTools": []}},
     "mcpServers": {"files": {"command": "npx", "args": ["-y", "files"], "env": {"ROOT": "/"}}},
     "last": None,
 }
@@ -181,15 +181,14 @@ def test_a_configuration_that_is_a_link_stays_one(machine: Machine, client: str)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no mode bits")
-def test_a_configuration_that_only_its_owner_may_read_stays_so(machine: Machine, client: str) -> None:
+@pytest.mark.parametrize("mode", [0o600, 0o640])
+def test_who_may_read_a_configuration_stays_so(machine: Machine, client: str, mode: int) -> None:
     path = config(machine, client)
     put(path, json.dumps(OTHERS))
-    path.chmod(0o600)
+    path.chmod(mode)
     install(machine, client, "--write")
-    assert {each.name: each.stat().st_mode & 0o777 for each in (path, path.with_name(path.name + ".bak"))} == {
-        path.name: 0o600,
-        path.name + ".bak": 0o600,
-    }
+    files = (path, path.with_name(path.name + ".bak"))
+    assert [each.stat().st_mode & 0o777 for each in files] == [mode, mode]
 
 
 @pytest.mark.skipif(shutil.which("claude") is None, reason="the command claude is not here")

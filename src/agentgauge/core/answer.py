@@ -85,7 +85,7 @@ class Rest:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a tool says. `rows` follow `columns`; where there is an axis the last cell of a row is its list of values."""
+    """What a tool says. `rows` follow `columns`; where there is an axis, a row's last cell is its list of values."""
 
     title: str
     columns: Sequence[str] = ()
@@ -140,14 +140,9 @@ class Answer:
         found: dict[str, Any] = {"title": self.title}
         if self.window:
             found |= {"start": iso(self.window.start, self.tz), "end": iso(self.window.end, self.tz)}
-            if self.tz != "UTC":
-                found["tz"] = self.tz
+            found |= {"tz": self.tz} if self.tz != "UTC" else {}
         if self.axis:
-            found["interval"] = str(self.axis.bucket)
-            if self.window and self.axis.edges[0] != self.window.start:
-                found["first_bucket"] = iso(self.axis.edges[0], self.tz)
-            if not is_regular(self.axis.edges, self.axis.bucket):
-                found["edges"] = [iso(edge, self.tz) for edge in self.axis.edges]
+            found |= self._axis(self.axis)
         if self.window and self.states_freshness:
             found["as_of"] = None if self.as_of is None else iso(self.as_of, self.tz)
         if self.approximate:
@@ -199,6 +194,14 @@ class Answer:
         moment, last = local_time(self.as_of, self.tz), local_time(self.window.end - 1, self.tz)
         stamp = _stamp(self.as_of, self.tz)
         return f"as of {stamp.split()[-1] if moment.date() == last.date() else stamp}"
+
+    def _axis(self, axis: Axis) -> dict[str, Any]:
+        found: dict[str, Any] = {"interval": str(axis.bucket)}
+        if self.window and axis.edges[0] != self.window.start:
+            found["first_bucket"] = iso(axis.edges[0], self.tz)
+        if not is_regular(axis.edges, axis.bucket):
+            found["edges"] = [iso(edge, self.tz) for edge in axis.edges]
+        return found
 
     def _prior(self) -> dict[str, Any]:
         assert self.prior

@@ -111,7 +111,8 @@ def join(tables: Sequence[Table]) -> Table:
             for at, of, value in zip(table.at, table.of, table.values[label], strict=True):
                 rows.setdefault((at, place[table.groups[of]]), {})[label] = value
     order = sorted(rows)
-    known = [table.as_of for table in tables]
+    # A dataset that never had an event has no freshness, and none to hold the others back.
+    known = [table.as_of for table in tables if table.as_of is not None or any(table.total.values())]
     joined = replace(
         first,
         measures=measures,
@@ -122,7 +123,7 @@ def join(tables: Sequence[Table]) -> Table:
         totals=totals,
         total={label: value for table in tables for label, value in table.total.items()},
         other=None,
-        as_of=None if None in known else min(each for each in known if each is not None),
+        as_of=None if None in known else min((each for each in known if each is not None), default=None),
         exact=all(table.exact for table in tables),
         bound=max(table.bound for table in tables),
         rows_overlap=any(table.rows_overlap for table in tables),

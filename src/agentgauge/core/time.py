@@ -121,10 +121,11 @@ def parse_bucket(text: str, zone: str = "UTC") -> Bucket:
     if unit is None or count < 1:
         raise InvalidValue(
             f"{quote(text)} is not an interval.",
-            hint=f"Write a positive whole number and a unit, like 5m, 1h, 1d, 1w or '15 minute'; units: {', '.join(UNITS)}.",
+            hint=f"Write a positive whole number and a unit, like 5m, 1h, 1d or '15 minute'; units: {', '.join(UNITS)}.",
         )
     if count * ROUGH[unit] > LATEST:
-        raise InvalidValue(f"an interval of {quote(text)} is longer than the time agentgauge knows (1970 to 2100).")
+        message = f"an interval of {quote(text)} is longer than the time agentgauge knows (1970 to 2100)."
+        raise InvalidValue(message, hint="Take a shorter one, like 1d or 1mo.")
     return Bucket(unit, count, zone)
 
 
@@ -235,7 +236,7 @@ def _date(year: int, month: int) -> date:
 
 
 def midnight(day: date, zone_name: str) -> int:
-    """The instant a local day starts: its midnight, or the first instant after the gap where midnight does not exist."""
+    """The instant a local day starts: its midnight, or where that does not exist the first instant after the gap."""
     return from_local(datetime(day.year, day.month, day.day), zone_name)  # noqa: DTZ001 - a wall-clock time on purpose
 
 

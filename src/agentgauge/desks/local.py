@@ -17,14 +17,18 @@ from anyio import to_thread
 
 from agentgauge.core.errors import Forbidden
 from agentgauge.core.operation import Principal, Written
+from agentgauge.core.query import Measure, Query, Values
+from agentgauge.core.time import EARLIEST, LATEST, Window
 
 if TYPE_CHECKING:
-    from agentgauge.core.query import Extent, Filter, Query, Store, Values
+    from agentgauge.core.query import Extent, Filter, Store
     from agentgauge.core.table import Table
 
 T = TypeVar("T")
 SMALL = 1 << 20
 """The size, in bytes, below which any question takes less than a few milliseconds."""
+EVER = Window(EARLIEST, LATEST)
+COUNT = Measure("count", None, "count")
 Guard = Callable[["Query", Principal], "Query"]
 
 
@@ -45,20 +49,25 @@ class LocalDesk:
 
     async def ask(self, query: Query) -> Table:
         """The store's answer to the question, once every guard has let it pass or narrowed it."""
-        for guard in self.guards:
-            query = guard(query, self.who)
-        return await self._run(partial(self.store.query, query))
+        return await self._run(partial(self.store.query, self._guarded(query)))
 
     async def extents(self) -> Sequence[Extent]:
         """What is here, a row per dataset that has events."""
         return await self._run(self.store.extents)
 
     async def values(self, dataset: str, field: str, where: Sequence[Filter] = (), *, most: int = 10) -> Values:
-        """The values a field takes."""
-        return await self._run(partial(self.store.values, dataset, field, where, most=most))
+        """The values a field takes, as far as the caller may see them."""
+        query = self._guarded(Query(dataset, EVER, (COUNT,), group_by=(field,), where=tuple(where)))
+        if query.scope is None:
+            return await self._run(partial(self.store.values, dataset, field, where, most=most))
+        table = await self._run(partial(self.store.query, query))
+        counts = [(key[0], int(count or 0)) for key, count in zip(table.groups, table.totals["count"], strict=True)]
+        return Values(field, counts[:most], sum(value is not None for value, _ in counts))
 
     async def keys(self, dataset: str, field: str, where: Sequence[Filter] = ()) -> Mapping[str, int]:
-        """The keys of a map field."""
+        """The keys of a map field; none that a caller with a row scope could see are told."""
+        if self._guarded(Query(dataset, EVER, (COUNT,), where=tuple(where))).scope is not None:
+            return {}
         return await self._run(partial(self.store.keys, dataset, field, where))
 
     async def registry(self, name: str) -> Mapping[str, Mapping[str, Any]]:
@@ -66,8 +75,22 @@ class LocalDesk:
         return await self._run(partial(self.store.registry, name))
 
     async def rows(self, dataset: str, where: Sequence[Filter], *, most: int) -> Sequence[Mapping[str, Any]]:
-        """Events themselves, oldest first."""
-        return await self._run(partial(self.store.rows, dataset, where, most=most))
+        """Events themselves, oldest first. A caller with a row scope learns only whether there are any.
+
+        Raises:
+            Forbidden: if the caller may not see them.
+        """
+        query = self._guarded(Query(dataset, EVER, (COUNT,), where=tuple(where)))
+        if query.scope is None:
+            return await self._run(partial(self.store.rows, dataset, where, most=most))
+        if most > 1:
+            raise Forbidden("listing events needs the role admin or owner.", hint="Ask with a key of that role.")
+        return [{}] if (await self._run(partial(self.store.query, query))).total["count"] else []
+
+    def _guarded(self, query: Query) -> Query:
+        for guard in self.guards:
+            query = guard(query, self.who)
+        return query
 
     def sign(self, text: bytes) -> str:
         """A signature over the text and the organisation."""

@@ -104,8 +104,9 @@ def commands(
         callback=_root(make),
         params=[_org_option()],
         help="The metrics server for AI agents. Without a command it is the MCP server over stdin and stdout.",
-        epilog="Exit codes: 0 done, 1 a fault of agentgauge, 2 wrong command or question, 3 the store failed, 4 done but "
-        "some lines were rejected. Variables: AGENTGAUGE_HOME, AGENTGAUGE_ORG, AGENTGAUGE_TZ, AGENTGAUGE_ALLOW_WRITE.",
+        epilog="Exit codes: 0 done, 1 a fault of agentgauge, 2 wrong command or question, 3 the store failed, 4 done "
+        "but some lines were rejected. "
+        "Variables: AGENTGAUGE_HOME, AGENTGAUGE_ORG, AGENTGAUGE_TZ, AGENTGAUGE_ALLOW_WRITE.",
         invoke_without_command=True,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )

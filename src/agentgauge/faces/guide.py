@@ -29,8 +29,8 @@ time without offset is in tz. Windows are half-open.
 - group_by: field names, "agent", or metadata.<key>. filters: {"field": value}, {"field": [values]}, {"field": \
 {"OPERATOR": value}} or [{field, operator, value}].
 - limit: how many series, 10 by default; the rest is "other". compare_to=prior_period adds the window before.
-- budget: tokens of the answer, 100 to 8000, default 800. What does not fit is coarsened or cut; notes say so and finer \
-says what more detail would cost. total always covers everything.
+- budget: tokens of the answer, 100 to 8000, default 800. What does not fit is coarsened or cut; notes say so and \
+finer says what more detail would cost. total always covers everything.
 
 Reading an answer: columns name the cells of each row; values is one number per interval from start on; null means not \
 known yet (the bucket is not finished at as_of), 0 means none; partial is the unfinished bucket so far.
@@ -117,7 +117,8 @@ def _report(given: Mapping[str, str]) -> str:
         f"1. describe_metrics{tz}: what is there, and how fresh it is.\n"
         f"2. usage_by_agent period=week compare_to=prior_period{tz}.\n"
         f"3. For each of runs, model calls and messages that has data: yesterday against the day before, with "
-        f"start=yesterday end=yesterday compare_to=prior_period{tz} (query_datapoints, get_message_metrics), failures too.\n"
+        f"start=yesterday end=yesterday compare_to=prior_period{tz} (query_datapoints, get_message_metrics), failures "
+        "too.\n"
         "Say first what changed and what needs attention, then the numbers: totals, cost, failures, freshness. "
         "Say plainly what is not known yet (null) and never guess."
     )
@@ -130,11 +131,12 @@ def _why(given: Mapping[str, str]) -> str:
     return (
         f"Find out why this changed: {what}. Window: start={start} until now{tz}.\n"
         "1. Ask it over time with compare_to=prior_period; find the bucket where it moved.\n"
-        "2. Ask it again grouped by each dimension that may explain it (agent, model_name, channel, error_code, status), "
+        "2. Ask it again grouped by each dimension that may explain it (agent, model_name, channel, error_code, "
+        "status), "
         "for that window and for the one before; subtract, and keep the groups that make up most of the difference.\n"
         "3. Look closer at the largest one with filters and a finer interval.\n"
-        "Answer with the cause in one sentence, then the numbers that show it. Rows and other add up to total; say which "
-        "part of the change stays unexplained."
+        "Answer with the cause in one sentence, then the numbers that show it. Rows and other add up to total; say "
+        "which part of the change stays unexplained."
     )
 
 

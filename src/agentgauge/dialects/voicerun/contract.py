@@ -26,16 +26,17 @@ from agentgauge.core.errors import (
     UnknownName,
 )
 from agentgauge.core.operation import Refusal
-from agentgauge.core.time import FIXED, LATEST, ROUGH, from_local, midnight, zone
+from agentgauge.core.time import EARLIEST, FIXED, LATEST, ROUGH, from_local, midnight, zone
 from agentgauge.core.when import When
-from agentgauge.core.wire import Csv, Optional, Wire
+from agentgauge.core.wire import Optional, Wire
 
 STEPS = {"s": FIXED["second"], "m": FIXED["minute"], "h": FIXED["hour"], "d": ROUGH["day"], "w": ROUGH["week"]}
 """The units of `step`, in ms: Prometheus durations, which know no calendar (4.6, 3)."""
 _STEP = re.compile(r"(\d{1,12})([smhdw])", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _SPACED_OFFSET = re.compile(r" (\d\d:\d\d)$")
-_YEARS = range(1970, 2101)
+_YEARS = range(1969, 2101)
+OUTSIDE = "must lie between 1970 and 2100"
 
 
 def when(text: str, tz: str) -> When:
@@ -47,34 +48,33 @@ def when(text: str, tz: str) -> When:
     try:
         if _DAY.fullmatch(text):
             day = date.fromisoformat(text)
-            return _known(When(midnight(day, tz), midnight(day + timedelta(days=1), tz)) if _near(day) else None)
-        # A "+" that was sent unencoded arrives as a space.
-        moment = datetime.fromisoformat(_SPACED_OFFSET.sub(r"+\1", text))
+            found = When(midnight(day, tz), midnight(day + timedelta(days=1), tz)) if _near(day) else None
+        else:
+            found = _instant(text, tz)
     except (ValueError, OverflowError):
         raise ValueError("must be a valid ISO 8601 date string") from None
+    if found is None or found.start < EARLIEST or found.end > LATEST:
+        raise ValueError(OUTSIDE)
+    return found
+
+
+def _instant(text: str, tz: str) -> When | None:
+    # A "+" that was sent unencoded arrives as a space.
+    moment = datetime.fromisoformat(_SPACED_OFFSET.sub(r"+\1", text))
     if "T" not in text:
-        raise ValueError("must be a valid ISO 8601 date string")
+        raise ValueError
     if not _near(moment):
-        return _known(None)
+        return None
     if moment.tzinfo is None:
         instant = from_local(moment, tz)
     else:
         instant = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
-    return _known(When(instant, instant))
+    return When(instant, instant)
 
 
 def _near(day: date) -> bool:
     # The last years of the calendar have no room for a zone's offset.
     return day.year in _YEARS
-
-
-def _known(found: When | None) -> When:
-    if found is None or not (found.start >= 0 and found.end <= LATEST):
-        raise ValueError(OUTSIDE)
-    return found
-
-
-OUTSIDE = "must lie between 1970 and 2100"
 
 
 def _dated(text: str) -> str:
@@ -107,6 +107,12 @@ def step_ms(text: str) -> int | None:
     return length if 0 < length <= LATEST else None
 
 
+def _named(given: Any) -> Any:
+    if not isinstance(given, str):
+        raise ValueError("must be a string")
+    return [name for name in (part.strip() for part in given.split(",")) if name]
+
+
 def _tags(given: Any) -> Any:
     if given is None or given == "":
         return None
@@ -124,7 +130,8 @@ def _tags(given: Any) -> Any:
 
 
 Date = Annotated[str, AfterValidator(_dated)]
-Names = Annotated[Csv, Field(default_factory=list), WithJsonSchema({"type": "string"})]
+Names = Annotated[list[str], BeforeValidator(_named), PlainSerializer(",".join), WithJsonSchema({"type": "string"})]
+"""Comma-separated names."""
 Tags = Annotated[
     dict[str, str] | None,
     BeforeValidator(_tags),
@@ -158,9 +165,9 @@ class RangeRequest(Wire):
 class SumsRequest(RangeRequest):
     """GET /v1/custom-metrics/aggregate and /v1/custom-metrics/daily."""
 
-    metric_names: Names = Field(alias="metricNames")
+    metric_names: Names = Field(default_factory=list[str], alias="metricNames")
     timezone: Annotated[Optional, AfterValidator(_zone)] = None
-    group_by: Names = Field(alias="groupBy")
+    group_by: Names = Field(default_factory=list[str], alias="groupBy")
 
 
 class TimeseriesRequest(RangeRequest):

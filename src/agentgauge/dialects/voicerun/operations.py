@@ -11,7 +11,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from itertools import pairwise
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from agentgauge.core.errors import InvalidRequest, Problem, WindowTooLarge
 from agentgauge.core.operation import Operation
 from agentgauge.core.query import Filter, Measure, Query
 from agentgauge.core.table import Cell, Key, Table
-from agentgauge.core.time import EARLIEST, LATEST, MAX_BUCKETS, SECOND, Bucket, Window, edges, local_time
+from agentgauge.core.time import EARLIEST, LATEST, MAX_BUCKETS, SECOND, Bucket, Window, local_time
 from agentgauge.dialects.voicerun.contract import (
     AggregateBody,
     DailyBody,
@@ -181,7 +180,8 @@ def encode_aggregate(request: SumsRequest, table: Table, desk: Desk) -> Aggregat
 
 
 def _row(labels: Sequence[str], values: Sequence[str], sums: Sums, **first: str) -> Row:
-    return {**first, **dict(zip(labels, values, strict=True)), "metrics": sums}
+    # The date comes first, and is the date even where a label has its name.
+    return {**first, **dict(zip(labels, values, strict=True)), **first, "metrics": sums}
 
 
 def encode_daily(request: SumsRequest, table: Table, desk: Desk) -> DailyBody:
@@ -248,8 +248,8 @@ async def _one_by_one(query: Query, bucket: Bucket, desk: Desk) -> Table:
     coarse = await desk.ask(replace(query, measures=(COUNT,), bucket=bucket))
     count = -((window.start - window.end) // step)
     busy: set[int] = set()
-    for at in coarse.at:
-        first, last = max(coarse.edges[at], window.start), min(coarse.edges[at + 1], window.end) - 1
+    for place in coarse.at:
+        first, last = max(coarse.edges[place], window.start), min(coarse.edges[place + 1], window.end) - 1
         busy |= {(first - window.start) // step, (last - window.start) // step}
     grid = range(window.start, window.start + count * step + 1, step)
     at: list[int] = []
@@ -346,7 +346,7 @@ def encode_session(request: SessionRequest, table: Table, desk: Desk) -> VectorB
     for (name, agent, labels, ts), value in zip(table.groups, table.totals[SUM.label], strict=True):
         metric = {"metric_name": str(name)} | ({"agent_id": str(agent)} if agent is not None else {})
         own: dict[str, str] = json.loads(str(labels))
-        result.append({"metric": {**own, **metric} | metric, "value": _sample(int(_value(ts)), value)})
+        result.append({"metric": {**metric, **own, **metric}, "value": _sample(int(_value(ts)), value)})
     return {"data": {"resultType": "vector", "result": result}}
 
 

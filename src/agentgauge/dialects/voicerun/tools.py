@@ -6,7 +6,7 @@ gauges and takes the 95th percentile of histograms.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -175,8 +175,7 @@ def _counting(answer: Answer) -> Answer:
     """The totals of several metrics: their values do not add up to anything; their number does."""
 
     def count(total: Any) -> Any:
-        totals: Mapping[str, Any] = total if isinstance(total, Mapping) else {"count": total}
-        return totals["count"]
+        return None if total is None else total["count"]
 
     rest, prior = answer.other, answer.prior
     if prior:
@@ -223,7 +222,7 @@ async def _session(params: CustomMetricsParams, desk: Desk) -> Answer:
     names = (Filter("name", "IN", tuple(params.metric_names)),) if params.metric_names else ()
     own = system_filters(session_id=params.session_id, agent_id=params.agent_id, environment_id=params.environment_id)
     points = await desk.rows("points", own + names + tag_filters(params.tags), most=SESSION_POINTS)
-    rows = [
+    rows: list[list[Any]] = [
         [each["name"], each["kind"], iso(each["ts"], tz), each["value"], each.get("agent_id"), each.get("labels") or {}]
         for each in points
     ]

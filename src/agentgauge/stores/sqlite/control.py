@@ -295,8 +295,10 @@ class Control:
         )
 
     def _is_ours(self, connection: sqlite3.Connection) -> bool:
+        connection.execute("begin")  # another process may be making the tables between the two questions
         tables = {name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")}
         version = int(connection.execute("pragma user_version").fetchone()[0])
+        connection.execute("rollback")
         if not tables and not version:
             return False
         if not tables >= {"keys", "secrets"}:
