@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agentgauge.core.call import call, find_tool
-from agentgauge.core.operation import Tool, Written
+from agentgauge.core.operation import Dialect, Tool, Written
 from agentgauge.desks.local import LocalDesk
 from agentgauge.dialects import DIALECTS
 from agentgauge.stores.sqlite import files
@@ -38,6 +38,7 @@ class App:
 
     settings: Settings
     clock: Callable[[], int] = wall_clock
+    dialects: Sequence[Dialect] = DIALECTS
 
     @cached_property
     def store_path(self) -> Path:
@@ -56,7 +57,7 @@ class App:
     @property
     def tools(self) -> tuple[Tool[Any], ...]:
         """The tools on offer; those that write only where writing is allowed."""
-        return tuple(tool for tool in all_tools() if self.settings.allow_write or not tool.writes)
+        return tuple(tool for tool in self._all_tools if self.settings.allow_write or not tool.writes)
 
     def sink(self) -> SqliteSink:
         """A writer to the organisation's store."""
@@ -70,7 +71,7 @@ class App:
             store=self.store,
             now=self.clock(),
             tz=self.settings.tz,
-            guards=[dialect.guard for dialect in DIALECTS if dialect.guard],
+            guards=[dialect.guard for dialect in self.dialects if dialect.guard],
             take=self.take if self.settings.allow_write else None,
         )
 
@@ -80,12 +81,16 @@ class App:
         Raises:
             GaugeError: whatever was wrong with the call, or went wrong with the store.
         """
-        tool = find_tool(all_tools() if self._switched_off(name) else self.tools, name)
+        tool = find_tool(self._all_tools if self._switched_off(name) else self.tools, name)
         return await call(tool, arguments, self.desk())
+
+    @cached_property
+    def _all_tools(self) -> tuple[Tool[Any], ...]:
+        return tools_of(self.dialects)
 
     def _switched_off(self, name: str) -> bool:
         """Whether it is a tool that writes, which answers how to switch it on."""
-        return any(tool.name == name and tool.writes for tool in all_tools())
+        return any(tool.name == name and tool.writes for tool in self._all_tools)
 
     def take(self, lines: Sequence[Mapping[str, Any]]) -> Written:
         """Checks and stores event lines."""
@@ -119,5 +124,10 @@ class App:
 @cache
 def all_tools() -> tuple[Tool[Any], ...]:
     """Every tool of every dialect, those that only read first."""
-    tools = [tool for dialect in DIALECTS for tool in dialect.tools]
+    return tools_of(DIALECTS)
+
+
+def tools_of(dialects: Sequence[Dialect]) -> tuple[Tool[Any], ...]:
+    """Every tool of some dialects, those that only read first."""
+    tools = [tool for dialect in dialects for tool in dialect.tools]
     return tuple(sorted(tools, key=lambda tool: tool.writes))

@@ -27,7 +27,7 @@ Say = Callable[[str], None]
 Questions = Sequence[tuple[str, str, Mapping[str, Any]]]
 
 YOURS, FLEET = "yours", "default"
-"""The organisations: your own Claude Code runs, and the synthetic fleet. One organisation is one file; they never mix."""
+"""The organisations: your own Claude Code runs, and the synthetic fleet. One organisation is one file: never mixed."""
 
 ABOUT_YOURS: Questions = (
     (
@@ -91,9 +91,7 @@ async def run(say: Say) -> None:
             await _ask(home, YOURS, ABOUT_YOURS, say)
         began = time.perf_counter()
         report = _fleet(home)
-        say(
-            f"A SYNTHETIC fleet: {report.accepted:,} events of 30 days, stored in {time.perf_counter() - began:.1f} s.\n"
-        )
+        say(f"A SYNTHETIC fleet: {report.accepted:,} events of 30 days in {time.perf_counter() - began:.1f} s.\n")
         await _ask(home, FLEET, ABOUT_FLEET, say)
     say("That was the real server over stdio. Connect it: agentgauge install claude-code | claude-desktop | cursor")
 

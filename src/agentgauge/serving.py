@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from anyio import to_thread
 
-from agentgauge.app import App
+from agentgauge.app import App, wall_clock
 from agentgauge.core.call import call, find_tool
-from agentgauge.core.errors import InvalidValue, Unauthorized
-from agentgauge.core.operation import WRITE, Dialect, Principal, Tool
+from agentgauge.core.errors import Forbidden, InvalidValue, Unauthorized
+from agentgauge.core.operation import READ, WRITE, Dialect, Principal, Tool
 from agentgauge.dialects import DIALECTS
 from agentgauge.ingest import events
 from agentgauge.ingest.run import Intake
@@ -44,6 +44,7 @@ class Serving:
     settings: Settings
     control: Control
     dialects: Sequence[Dialect] = DIALECTS
+    clock: Callable[[], int] = wall_clock
     _organisations: dict[str, Organisation] = field(default_factory=dict[str, "Organisation"])
 
     def principal(self, token: str | None) -> Principal:
@@ -63,7 +64,8 @@ class Serving:
     def organisation(self, name: str) -> Organisation:
         """An organisation's store and writer, opened at its first question."""
         if name not in self._organisations:
-            self._organisations[name] = Organisation(App(self.settings.model_copy(update={"org": name})))
+            settings = self.settings.model_copy(update={"org": name})
+            self._organisations[name] = Organisation(App(settings, self.clock, self.dialects))
         return self._organisations[name]
 
     def desk(self, who: Principal) -> LocalDesk:
@@ -109,7 +111,13 @@ class Caller:
         return self.serving.organisation(OWNER.org).app.tools
 
     def desk(self) -> LocalDesk:
-        """The caller's desk, now."""
+        """The caller's desk, now.
+
+        Raises:
+            Forbidden: if the key may not ask.
+        """
+        if READ not in self.who.scopes:
+            raise Forbidden(f"the key lacks the scope {READ}.", hint="Create one with keys create --scope.")
         return self.serving.desk(self.who)
 
     async def call(self, name: str, arguments: Mapping[str, Any] | None) -> Answer:
@@ -118,7 +126,7 @@ class Caller:
         Raises:
             GaugeError: whatever was wrong with the call, or went wrong with the store.
         """
-        return await call(find_tool(self.tools, name), arguments, self.desk())
+        return await call(find_tool(self.tools, name), arguments, self.serving.desk(self.who))
 
 
 @dataclass
@@ -168,7 +176,7 @@ def application(serving: Serving, hosts: Sequence[str] = ()) -> ASGIApp:
     endpoint = server.streamable_http_app(streamable_http_path="/mcp", json_response=True, transport_security=unchecked)
 
     @asynccontextmanager
-    async def lifespan(_: object) -> AsyncIterator[None]:
+    async def lifespan(_: object) -> AsyncGenerator[None]:
         async with server.session_manager.run():
             yield
         serving.close()

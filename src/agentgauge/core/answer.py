@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agentgauge.core.errors import clean
 from agentgauge.core.time import FIXED, SECOND, Bucket, Window, is_regular, iso, local_time
@@ -246,8 +246,8 @@ class Answer:
         if isinstance(rest.total, Mapping) and ("measure" not in heads or not heads):
             return [line(None, dict(rest.total))]
         if isinstance(rest.total, Mapping):
-            values = rest.values if isinstance(rest.values, Mapping) else {}
-            partial = rest.partial if isinstance(rest.partial, Mapping) else {}
+            values: Mapping[str, Sequence[Cell]] = rest.values if isinstance(rest.values, Mapping) else {}
+            partial: Totals = rest.partial if isinstance(rest.partial, Mapping) else {}
             return [
                 line(each, {"total": total, "values": values.get(each), "partial": partial.get(each)})
                 for each, total in rest.total.items()
@@ -287,7 +287,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return _shown(value)
     if isinstance(value, Mapping):
-        items: Mapping[Any, Any] = value
+        items = cast("Mapping[Any, Any]", value)
         return {_shown(str(name)): _plain(each) for name, each in items.items()}
     cells: Sequence[Any] = value
     return [_plain(each) for each in cells]
@@ -307,8 +307,7 @@ def _cells(row: Sequence[Any]) -> list[str]:
     texts: list[str] = []
     for cell in row:
         if isinstance(cell, list | tuple):
-            values: Sequence[Any] = cell
-            texts += map(_cell, values)
+            texts += map(_cell, cast("Sequence[Any]", cell))
         else:
             texts.append(_cell(cell))
     return texts
@@ -334,11 +333,10 @@ def _quoted(text: str) -> str:
 
 def _words(value: Any) -> str:
     if isinstance(value, Mapping):
-        items: Mapping[Any, Any] = value
+        items = cast("Mapping[Any, Any]", value)
         return ", ".join(f"{_quoted(str(name))} {_words(each)}" for name, each in items.items())
     if isinstance(value, Sequence) and not isinstance(value, str):
-        cells: Sequence[Any] = value
-        return ", ".join(_words(each) for each in cells)
+        return ", ".join(_words(each) for each in cast("Sequence[Any]", value))
     return _cell(value)
 
 

@@ -13,7 +13,8 @@ from typing import Literal
 from agentgauge.core.errors import unknown_name
 
 Type = Literal["string", "code", "integer", "number", "boolean", "strings", "map"]
-"""`code` is a string that may be sent as a number (error codes); `strings` a list of distinct strings; `map` string to string."""
+"""`code` is a string that may be sent as a number (error codes); `strings` a list of distinct ones; `map` string to
+string."""
 
 NUMERIC: frozenset[Type] = frozenset({"integer", "number"})
 MAPS: tuple[str, ...] = ("metadata", "labels")

@@ -7,6 +7,7 @@ GaugeError
 │   ├── InvalidRequest        one or several things wrong with a wire request
 │   ├── Unauthorized          no key, or one that is not valid
 │   ├── NotFound              no such thing to ask about
+│   │   └── MethodNotAllowed  a path that takes other methods
 │   ├── TooLarge              a body over its limit
 │   ├── WindowTooLarge        more buckets than an answer may hold
 │   ├── Unsupported           a source cannot answer this; says what it can
@@ -112,6 +113,12 @@ class NotFound(CallerError):
     """Raised by a path or a thing that does not exist."""
 
     code = "NOT_FOUND"
+
+
+class MethodNotAllowed(NotFound):
+    """Raised by a path that exists, asked with a method that it does not take."""
+
+    code = "METHOD_NOT_ALLOWED"
 
 
 class TooLarge(CallerError):

@@ -129,7 +129,7 @@ class Operation(Generic[Q]):
     summary: str
     method: str
     path: str
-    """`{x}` is a path parameter, `{x:path}` one that may hold slashes; GET: the rest is query, POST: the rest is body."""
+    """`{x}` is a path parameter, `{x:path}` one that may hold slashes. The rest is query (GET) or body (POST)."""
     request: type[Q]
     body: Any
     """A TypedDict of the 200 body: for OpenAPI, tests and pyright; never run per point."""

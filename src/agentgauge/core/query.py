@@ -205,7 +205,8 @@ def measure(how: str, field_name: str | None, label: str = "") -> Measure:
         return Measure(word, field_name, label)  # type: ignore[arg-type]  # checked by the line above
     if word[:1] == "p" and word[1:].replace(".", "", 1).isdecimal() and word.isascii():
         whole, _, fraction = word[1:].partition(".")
-        if 0 < len(whole) <= 3 and len(fraction) <= 2 and 0 < (ppnn := int(whole) * 100 + int(fraction.ljust(2, "0"))) <= 10_000:
+        fits = 0 < len(whole) <= 3 and len(fraction) <= 2
+        if fits and 0 < (ppnn := int(whole) * 100 + int(fraction.ljust(2, "0"))) <= 10_000:
             return Measure("quantile", field_name, label, ppnn)
     valid = ("count", "sum", "avg", "min", "max", "countDistinct", "rate", "p50", "p75", "p90", "p95", "p99")
     raise unknown_name("an aggregation", how, valid)

@@ -160,7 +160,7 @@ def _added(column: Sequence[Cell]) -> Cell:
 def sort_key(key: Key) -> tuple[tuple[bool, bool, float, str], ...]:
     """Orders group values ascending with null last; numbers before text."""
     return tuple(
-        (part is None, True, 0, part) if isinstance(part, str) else (part is None, False, part or 0, "") for part in key
+        (False, True, 0, part) if isinstance(part, str) else (part is None, False, part or 0, "") for part in key
     )
 
 

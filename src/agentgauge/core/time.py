@@ -121,7 +121,7 @@ def parse_bucket(text: str, zone: str = "UTC") -> Bucket:
     if unit is None or count < 1:
         raise InvalidValue(
             f"{quote(text)} is not an interval.",
-            hint=f"Write a positive whole number and a unit, like 5m, 1h, 1d or '15 minute'; units: {', '.join(UNITS)}.",
+            hint=f"Write a positive whole number and a unit, like 5m, 1h or '15 minute'; units: {', '.join(UNITS)}.",
         )
     if count * ROUGH[unit] > LATEST:
         message = f"an interval of {quote(text)} is longer than the time agentgauge knows (1970 to 2100)."

@@ -47,7 +47,7 @@ class When:
     end: int
 
 
-def parse_when(text: str | int | float, *, now: int, tz: str) -> When:
+def parse_when(text: object, *, now: int, tz: str) -> When:
     """What somebody meant by a time.
 
     A date stands for its whole day, so as an `end` it includes that day. A time without offset is in `tz`.

@@ -32,7 +32,7 @@ def _loads(value: Any) -> Any:
         return value
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError("must be valid JSON") from None
 
 

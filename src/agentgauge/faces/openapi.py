@@ -175,7 +175,8 @@ ROWS
 <h2>Send events</h2>
 <pre>curl -H 'Content-Type: application/x-ndjson' --data-binary @events.jsonl http://127.0.0.1:8377/v1/events</pre>
 <h2>Keys</h2>
-<p>On this machine no key is needed until one exists. <code>agentgauge keys create --org acme --scope metrics:read</code>
-prints one; send it as <code>Authorization: Bearer ...</code>.</p>
+<p>On this machine no key is needed until one exists.
+<code>agentgauge keys create --org acme --scope metrics:read</code> prints one; send it as
+<code>Authorization: Bearer ...</code>.</p>
 </body></html>
 """

@@ -24,6 +24,7 @@ from agentgauge.core.errors import (
     Forbidden,
     GaugeError,
     InvalidRequest,
+    MethodNotAllowed,
     NotFound,
     Problem,
     StoreBusy,
@@ -260,6 +261,7 @@ def _parsed(body: bytes) -> dict[str, Any]:
 STATUSES: tuple[tuple[type[GaugeError], int], ...] = (
     (Unauthorized, 401),
     (Forbidden, 403),
+    (MethodNotAllowed, 405),
     (NotFound, 404),
     (TooLarge, 413),
     (CallerError, 400),

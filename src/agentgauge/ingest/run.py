@@ -135,4 +135,4 @@ def run(
 
 def _dataset(event: Mapping[str, Any]) -> str:
     kind = event["type"]
-    return event["dataset"] if kind == AS_OF else BY_TYPE[kind].name
+    return kind if kind == AS_OF else BY_TYPE[kind].name

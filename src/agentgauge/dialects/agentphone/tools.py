@@ -167,7 +167,7 @@ def _last(desk: Desk, days: int) -> Window:
 GET_USAGE = Tool(
     name="get_usage",
     title="Account usage",
-    description="Account totals of messages, calls, webhooks and numbers: summary, the last days, months, or by number.",
+    description="Account totals of messages, calls, webhooks and numbers: summary, daily, monthly or by number.",
     params=GetUsageParams,
     run=get_usage,
 )

@@ -77,7 +77,7 @@ def fitting(parts: Sequence[Part], names: Sequence[str]) -> tuple[Part, ...]:
 
 
 def joined(parts: Sequence[Part], ask: Ask) -> Ask:
-    """A way to ask that puts the query's window, buckets, groups and filters to every part and joins what comes back."""
+    """A way to ask that puts the query's window, buckets, groups and filters to every part and joins the answers."""
 
     async def asked(query: Query) -> Table:
         tables: list[Table] = []

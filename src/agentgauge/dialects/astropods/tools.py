@@ -107,7 +107,7 @@ async def _account(params: TraceParams, desk: Desk) -> str | None:
 GET_TRACE_METRICS = Tool(
     name="get_trace_metrics",
     title="Trace metrics",
-    description="Runs, average latency, tokens and errors of one agent, per bucket; name is the agent's. Default: the last 24 h.",
+    description="Runs, average latency, tokens and errors of one agent (name), per bucket. Default: the last 24 h.",
     params=TraceParams,
     run=get_trace_metrics,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agentgauge.core.catalog import dataset
 from agentgauge.core.errors import Forbidden, InvalidValue
@@ -44,7 +44,7 @@ def tag_filters(tags: Mapping[str, Any] | None) -> tuple[Filter, ...]:
     """
     found: list[Filter] = []
     for name, value in (tags or {}).items():
-        values: Sequence[Any] = value if isinstance(value, list) else [value]
+        values = cast("Sequence[Any]", value if isinstance(value, list) else [value])
         if not all(isinstance(each, str | int | float | bool) for each in values):
             raise InvalidValue("tags are {label: string}.", hint='For example {"origin":"phone"}.')
         texts = tuple(each if isinstance(each, str) else json.dumps(each) for each in values)
