@@ -66,7 +66,7 @@ def test_every_line_is_counted_once(sink: SqliteSink) -> None:
     )
     report = run(events.decode_body(body), sink, source="day.jsonl")
     assert (report.accepted, report.duplicate, report.replaced, report.rejected) == (3, 1, 0, 2)
-    assert report.datasets == {"messages": 4}
+    assert report.datasets == {"messages": 3, "as_of": 1}
     assert [(each.source, each.line, each.field) for each in report.rejections] == [
         ("day.jsonl", 4, ""),
         ("day.jsonl", 5, "status"),

@@ -120,6 +120,10 @@ class MethodNotAllowed(NotFound):
 
     code = "METHOD_NOT_ALLOWED"
 
+    def __init__(self, given: str, allowed: Sequence[str]) -> None:
+        super().__init__(f"{given[:20]} is not allowed here.", hint=f"Allowed: {', '.join(allowed)}.")
+        self.allowed = tuple(allowed)
+
 
 class TooLarge(CallerError):
     """Raised by a body over its size limit."""

@@ -15,12 +15,16 @@ import orjson
 from agentgauge.core.errors import InvalidRequest, Problem, TooLarge
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.requests import Request
 
 LIMIT = 64 << 20
 """The most bytes of a body, after gzip (design section 8)."""
 SLOW_S = 60.0
 """How long a client may take to send a body."""
+_GZIP = 31
+"""zlib's number for the largest window and a gzip header."""
 
 
 async def read(request: Request) -> bytes:
@@ -33,24 +37,42 @@ async def read(request: Request) -> bytes:
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("gzip", "identity", ""):
         raise InvalidRequest([Problem("Content-Encoding", "must be gzip or identity", where="header", given=encoding)])
-    unpack = zlib.decompressobj(31) if encoding == "gzip" else None
+    unpack = _Gunzip() if encoding == "gzip" else None
     chunks: list[bytes] = []
     size = 0
     try:
         with anyio.fail_after(SLOW_S):
             async for chunk in request.stream():
-                plain = unpack.decompress(chunk, LIMIT + 1 - size) if unpack else chunk
-                size += len(plain)
-                if size > LIMIT:
-                    raise TooLarge(f"the body is over {LIMIT >> 20} MiB.", hint="Send it in several parts.")
-                chunks.append(plain)
+                for plain in unpack.unpacked(chunk, LIMIT + 1 - size) if unpack else (chunk,):
+                    size += len(plain)
+                    if size > LIMIT:
+                        raise TooLarge(f"the body is over {LIMIT >> 20} MiB.", hint="Send it in several parts.")
+                    chunks.append(plain)
     except zlib.error:
         raise InvalidRequest([Problem("body", "is damaged gzip", where="body")]) from None
     except TimeoutError:
         raise InvalidRequest([Problem("body", f"did not arrive within {SLOW_S:.0f} s", where="body")]) from None
-    if unpack and chunks and not unpack.eof:
+    if unpack and not unpack.ended:
         raise InvalidRequest([Problem("body", "is truncated gzip", where="body")])
     return b"".join(chunks)
+
+
+class _Gunzip:
+    """Unpacks gzip as it arrives. A body may be several members on end, as `cat a.gz b.gz` makes it."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(_GZIP)
+        self.ended = True
+        """Whether what came so far is whole; nothing at all is."""
+
+    def unpacked(self, chunk: bytes, most: int) -> Iterator[bytes]:
+        """What is in a chunk, at most so many bytes of each member."""
+        while chunk:
+            if self._member.eof:
+                self._member = zlib.decompressobj(_GZIP)
+            yield self._member.decompress(chunk, most)
+            self.ended = self._member.eof
+            chunk = self._member.unused_data
 
 
 def dumps(body: Any) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
@@ -96,17 +96,21 @@ def build(backend: Backend, trust: Trust, mcp: ASGIApp | None = None, lifespan: 
         Route("/docs", face.own(documentation), methods=["GET"]),
         Route("/v1/events", face.own(face.events), methods=["POST"]),
     ]
+    otherwise = [_any(each.path, face.own(face.other(each.methods or ()))) for each in routes]
     if mcp is not None:
         routes.append(Route("/mcp", endpoint=_Keyed(face, mcp)))
     for dialect in backend.dialects:
-        routes += [Route(each.path, face.endpoint(dialect, each), methods=[each.method]) for each in dialect.operations]
-    for dialect in backend.dialects:
+        for path in dict.fromkeys(each.path for each in dialect.operations):
+            here = [each for each in dialect.operations if each.path == path]
+            made = [Route(path, face.endpoint(dialect, each), methods=[each.method]) for each in here]
+            routes += made
+            methods = {method for each in made for method in each.methods or ()}
+            otherwise.append(_any(path, face.in_words_of(dialect, face.other(methods))))
         if dialect.prefix:
-            answer = face.nothing(dialect)
-            routes += [Route(path, answer) for path in (dialect.prefix, dialect.prefix + "/{rest:path}")]
-    routes.append(Route("/{rest:path}", face.own(_nothing)))
-    app = Starlette(routes=routes, lifespan=lifespan)
-    return trust.around(app)
+            answer = face.in_words_of(dialect, face.nothing)
+            otherwise += [_any(path, answer) for path in (dialect.prefix, dialect.prefix + "/{rest:path}")]
+    otherwise.append(_any("/{rest:path}", face.own(face.nothing)))
+    return trust.around(Starlette(routes=routes + otherwise, lifespan=lifespan))
 
 
 Lifespan = Callable[[Starlette], Any]
@@ -117,8 +121,9 @@ async def _health(_: Request) -> Response:
     return _json({"status": "ok"})
 
 
-async def _nothing(request: Request) -> Response:
-    raise NotFound(f"there is nothing at {request.url.path[:200]}.", hint="GET /openapi.json lists every path.")
+def _any(path: str, endpoint: Endpoint) -> Route:
+    """A route that takes every method, which is what no methods mean to Starlette."""
+    return Route(path, endpoint, methods=())
 
 
 class _Face:
@@ -154,7 +159,7 @@ class _Face:
                 self.answers.put(key, version, known)
             return Response(known, media_type=JSON, headers=dict(operation.headers))
 
-        return self._in_words_of(dialect, answer)
+        return self.in_words_of(dialect, answer)
 
     async def _answer(self, operation: Operation[Any], request: Request, body: bytes, desk: Desk) -> bytes:
         paths = frozenset(request.path_params)
@@ -163,20 +168,27 @@ class _Face:
         asked = read(operation.request, {**given, **request.path_params}, where=where, paths=paths)
         return bodies.dumps(operation.encode(asked, await operation.answer(asked, desk), desk))
 
-    def nothing(self, dialect: Dialect) -> Endpoint:
-        """What answers below a vendor's prefix where it has no operation."""
+    async def nothing(self, request: Request) -> Response:
+        """What answers where there is no operation."""
+        self.admit(request, READ)
+        raise NotFound(f"there is nothing at {request.url.path[:200]}.", hint="GET /openapi.json lists every path.")
+
+    def other(self, methods: Iterable[str]) -> Endpoint:
+        """What answers where there are operations, but of other methods."""
+        allowed = sorted(methods)
 
         async def answer(request: Request) -> Response:
             self.admit(request, READ)
-            return await _nothing(request)
+            raise MethodNotAllowed(request.method, allowed)
 
-        return self._in_words_of(dialect, answer)
+        return answer
 
     def own(self, endpoint: Endpoint) -> Endpoint:
         """One of our own paths, with errors in our own envelope."""
         return self._guarded(endpoint, own_refusal, None)
 
-    def _in_words_of(self, dialect: Dialect, endpoint: Endpoint) -> Endpoint:
+    def in_words_of(self, dialect: Dialect, endpoint: Endpoint) -> Endpoint:
+        """An endpoint with errors in a vendor's envelope."""
         return self._guarded(endpoint, dialect.refuse or own_refusal, dialect.request_id_header)
 
     def _guarded(
@@ -190,6 +202,8 @@ class _Face:
                 if not isinstance(error, CallerError):
                     log.warning("%s %s: %s", request.method, request.url.path, error)
                 response = _refused(refuse(error, request_id))
+                if isinstance(error, MethodNotAllowed):
+                    response.headers["Allow"] = ", ".join(error.allowed)
             except ClientDisconnect:
                 response = Response(status_code=499)
             except Exception:

@@ -44,7 +44,7 @@ class Trust:
 
     def _is_ours(self, host: str) -> bool:
         name = name_of(host)
-        return is_loopback(name) or name in self.hosts or host in self.hosts
+        return is_loopback(name) or any(each.lower() in (name, host.lower()) for each in self.hosts)
 
 
 def name_of(host: str) -> str:

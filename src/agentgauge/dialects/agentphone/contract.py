@@ -182,7 +182,7 @@ class ByAgentBody(TypedDict):
     periodEnd: str
 
 
-class Detail(TypedDict):
+class ValidationDetail(TypedDict):
     """One thing wrong with a request, as FastAPI says it."""
 
     loc: list[str | int]
@@ -198,7 +198,7 @@ class ErrorItem(TypedDict):
     type: str
 
 
-class Error(TypedDict):
+class UsageError(TypedDict):
     """What went wrong."""
 
     message: str
@@ -210,8 +210,8 @@ class Error(TypedDict):
 class ErrorBody(TypedDict):
     """A failure in both of the vendor's shapes, because clients read the one or the other (2.3)."""
 
-    detail: list[Detail] | str
-    error: Error
+    detail: list[ValidationDetail] | str
+    error: UsageError
 
 
 MESSAGES: tuple[tuple[type[GaugeError], int, str, str, str], ...] = (
@@ -246,5 +246,5 @@ def refuse(error: GaugeError, request_id: str) -> Refusal:
     return Refusal(status, body, {"Retry-After": "1"} if status == 503 else {})
 
 
-def _detail(problem: Problem) -> Detail:
+def _detail(problem: Problem) -> ValidationDetail:
     return {"loc": [problem.where, problem.name], "msg": problem.message, "type": problem.kind}

@@ -9,7 +9,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NotRequired
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from agentgauge.core.errors import (
@@ -72,7 +72,7 @@ def _minutes(given: Any) -> Any:
     return given
 
 
-Instant = Annotated[int | None, BeforeValidator(_instant)]
+Instant = Annotated[int | None, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
 class SummaryRequest(Wire):
@@ -80,17 +80,17 @@ class SummaryRequest(Wire):
 
     account: str
     name: str
-    start_time: Instant = Field(None, json_schema_extra={"type": "string", "format": "date-time"})
-    end_time: Instant = Field(None, json_schema_extra={"type": "string", "format": "date-time"})
+    start_time: Instant = None
+    end_time: Instant = None
 
 
 class MetricsRequest(SummaryRequest):
     """GET /api/v1/agents/{account}/{name}/observability/metrics."""
 
-    interval: Annotated[int, BeforeValidator(_minutes), Field(ge=1, le=LONGEST)] = INTERVAL
+    interval: Annotated[int, Field(ge=1, le=LONGEST), BeforeValidator(_minutes)] = INTERVAL
 
 
-class Bucket(TypedDict):
+class TraceBucket(TypedDict):
     """The traces of one interval."""
 
     timestamp: str
@@ -111,7 +111,7 @@ class TimeRange(TypedDict):
 class MetricsBody(TypedDict):
     """The traces per interval."""
 
-    buckets: list[Bucket]
+    buckets: list[TraceBucket]
     time_range: TimeRange
     interval_minutes: int
 

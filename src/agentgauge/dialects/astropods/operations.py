@@ -9,21 +9,20 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from agentgauge.core import time
 from agentgauge.core.asking import DAY
 from agentgauge.core.errors import InvalidRequest, Problem
 from agentgauge.core.operation import Operation
 from agentgauge.core.query import Filter, Query
-from agentgauge.core.time import EARLIEST, Window, edges, iso_z
+from agentgauge.core.time import EARLIEST, SECOND, Bucket, Window, edges, iso_z
 from agentgauge.dialects.astropods.contract import (
     AgentNotFound,
-    Bucket,
     MetricsBody,
     MetricsRequest,
     NotConfigured,
     SummaryBody,
     SummaryRequest,
     TimeRange,
+    TraceBucket,
 )
 from agentgauge.dialects.astropods.tools import MEASURES
 
@@ -36,7 +35,7 @@ DATASET = "requests"
 
 async def metrics(request: MetricsRequest, desk: Desk) -> Table:
     """The agent's traces per interval, on the epoch's grid."""
-    window, bucket = _window(request, desk), time.Bucket("minute", request.interval)
+    window, bucket = _window(request, desk), Bucket("minute", request.interval)
     edges(window, bucket)
     return await _asked(request, window, bucket, desk)
 
@@ -59,7 +58,7 @@ def _window(request: SummaryRequest, desk: Desk) -> Window:
     return Window(start, end)
 
 
-async def _asked(request: SummaryRequest, window: Window, bucket: time.Bucket | None, desk: Desk) -> Table:
+async def _asked(request: SummaryRequest, window: Window, bucket: Bucket | None, desk: Desk) -> Table:
     where = (Filter("account", "EQUAL", request.account), Filter("agent_name", "EQUAL", request.name))
     table = await desk.ask(Query(DATASET, window, MEASURES, bucket, where=where))
     if not table.total["trace_count"]:
@@ -86,7 +85,7 @@ async def _check_known(request: SummaryRequest, where: tuple[Filter, ...], desk:
 def encode_metrics(request: MetricsRequest, table: Table, desk: Desk) -> MetricsBody:
     """Every bucket of the range, with zeros where nothing ran (5.4, 3)."""
     columns = [table.wide(each.label)[0] for each in MEASURES]
-    buckets: list[Bucket] = [
+    buckets: list[TraceBucket] = [
         {
             "timestamp": _stamp(start),
             "trace_count": _whole(count),
@@ -117,7 +116,7 @@ def _range(table: Table) -> TimeRange:
 
 def _stamp(instant: int) -> str:
     """RFC 3339, with milliseconds only where there are any."""
-    return iso_z(instant, milliseconds=instant % time.SECOND != 0)
+    return iso_z(instant, milliseconds=instant % SECOND != 0)
 
 
 def _whole(value: Cell) -> int:

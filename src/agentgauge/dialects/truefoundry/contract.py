@@ -60,10 +60,17 @@ _FILTER = {
 }
 
 
+def _stated(schema: dict[str, Any]) -> None:
+    """Says in the schema what `operations` holds a query to: null is no value, and these are needed."""
+    schema["required"] = ["startTs", "endTs", "datasource", "type"]
+    for each in schema["properties"].values():
+        del each["default"]
+
+
 class MetricsQuery(Wire):
     """POST /api/svc/v1/llm-gateway/metrics/query."""
 
-    model_config = ConfigDict(json_schema_extra={"required": ["startTs", "endTs", "datasource", "type"]})
+    model_config = ConfigDict(json_schema_extra=_stated)
 
     start_ts: Annotated[Any, _TIME] = Field(None, alias="startTs")
     end_ts: Annotated[Any, _TIME] = Field(None, alias="endTs")
@@ -89,7 +96,7 @@ class DataPoint(TypedDict):
     total: int
 
 
-class Data(TypedDict):
+class DataPoints(TypedDict):
     """The rows."""
 
     dataPoints: list[DataPoint]
@@ -98,7 +105,7 @@ class Data(TypedDict):
 class Body(TypedDict):
     """A success."""
 
-    data: Data
+    data: DataPoints
 
 
 class ErrorBody(TypedDict):
