@@ -445,3 +445,15 @@ def test_an_axis_of_days_can_be_said_in_words(name: str) -> None:
 
 def test_an_axis_whose_first_bucket_is_short_cannot_be_said_in_words() -> None:
     assert not is_regular([0, HOUR, DAY + HOUR, 2 * DAY + HOUR], Bucket("day"))
+
+
+@given(st.data(), st.integers(1, 10**6))
+def test_buckets_with_an_origin_lie_on_its_grid_and_cover_the_window(data: st.DataObject, n: int) -> None:
+    bucket = Bucket("second", n, origin=data.draw(st.integers(EARLIEST, LATEST)))
+    start = data.draw(st.integers(EARLIEST, LATEST - 1))
+    window = Window(start, data.draw(st.integers(start + 1, min(LATEST, start + 5_000 * bucket.rough_ms))))
+    grid = edges(window, bucket)
+    assert bucket.origin is not None
+    assert all((edge - bucket.origin) % bucket.rough_ms == 0 for edge in (grid[0], grid[-1]))
+    assert grid[0] <= window.start < grid[1]
+    assert grid[-2] < window.end <= grid[-1]

@@ -69,7 +69,7 @@ class Home:
         """The answer to a GET; `start` stands for `from`, which is a keyword."""
         asked = {"from" if name == "start" else name: value for name, value in params.items()}
         async with self.client(token) as client:
-            return await client.get(path, params=asked)
+            return await client.get(path, params=asked or None)
 
     async def post(self, path: str, body: Any, token: str | None = None, /, **headers: str) -> httpx2.Response:
         """The answer to a POST of JSON, or of bytes as they are."""
@@ -88,9 +88,7 @@ class Home:
     ) -> str:
         """The token of a new key."""
         given = scopes or (READ,)
-        return self.control.create(
-            org, scopes=given, role=role, tier=tier, user=user, teams=teams, now=self.now
-        )[1]
+        return self.control.create(org, scopes=given, role=role, tier=tier, user=user, teams=teams, now=self.now)[1]
 
     def give(self, *events: Mapping[str, Any], org: str = "default") -> None:
         """Stores event lines; an id is made up where there is none."""
@@ -104,9 +102,10 @@ class Home:
     async def mcp(self, token: str | None = None) -> AsyncIterator[Client]:
         """The official MCP client over streamable HTTP, in this process."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        transport = httpx2.ASGITransport(self.app)
+        app = application(Serving(self.serving.settings, self.control, self.dialects, lambda: self.now), self.hosts)
+        transport = httpx2.ASGITransport(app)
         async with (
-            running(self.app),
+            running(app),
             httpx2.AsyncClient(transport=transport, headers=headers) as http,
             Client(streamable_http_client(f"{BASE}/mcp", http_client=http)) as client,
         ):

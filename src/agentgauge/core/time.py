@@ -99,6 +99,8 @@ class Bucket:
     unit: Unit
     n: int = 1
     zone: str = "UTC"
+    origin: int | None = None
+    """An instant that buckets of seconds, minutes or hours start from, instead of the epoch (VoiceRun's steps)."""
 
     @property
     def rough_ms(self) -> int:
@@ -184,7 +186,7 @@ def edges_before(grid: Sequence[int], bucket: Bucket) -> Sequence[int]:
 
 def _fixed_edges(window: Window, bucket: Bucket) -> range:
     width = bucket.rough_ms
-    shift = offset(window.start, bucket.zone) % width
+    shift = (offset(window.start, bucket.zone) if bucket.origin is None else -bucket.origin) % width
     first = (window.start + shift) // width * width - shift
     count = -((first - window.end) // width)
     return range(first, first + count * width + 1, width)

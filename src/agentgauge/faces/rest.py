@@ -11,6 +11,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
@@ -79,16 +80,16 @@ class Backend(Protocol):
 def build(backend: Backend, trust: Trust, mcp: ASGIApp | None = None, lifespan: Lifespan | None = None) -> ASGIApp:
     """The application: our own paths, then every operation, then what answers below a vendor's prefix."""
     face = _Face(backend)
-    described = orjson.dumps(openapi.document(backend.dialects), option=orjson.OPT_INDENT_2)
-    page = openapi.page(backend.dialects)
+    described = cache(lambda: orjson.dumps(openapi.document(backend.dialects), option=orjson.OPT_INDENT_2))
+    page = cache(lambda: openapi.page(backend.dialects))  # both take a while, and few ever ask for them
 
     async def document(request: Request) -> Response:
         face.admit(request, READ)
-        return Response(described, media_type=JSON)
+        return Response(described(), media_type=JSON)
 
     async def documentation(request: Request) -> Response:
         face.admit(request, READ)
-        return HTMLResponse(page)
+        return HTMLResponse(page())
 
     routes = [
         Route("/health", _health, methods=["GET"]),

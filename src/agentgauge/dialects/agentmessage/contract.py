@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from agentgauge.core.errors import (
@@ -55,7 +55,7 @@ def _instant(value: Any) -> Any:
     return int(moment.timestamp()) * 1_000 + moment.microsecond // 1_000
 
 
-Instant = Annotated[int, BeforeValidator(_instant)]
+Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
 def _blank(value: Any) -> Any:
@@ -65,10 +65,8 @@ def _blank(value: Any) -> Any:
 class MetricsRequest(Wire):
     """The parameters that all three routes share."""
 
-    start: Annotated[Instant | None, BeforeValidator(_blank)] = Field(
-        None, alias="from", json_schema_extra={"format": "date-time"}
-    )
-    to: Annotated[Instant | None, BeforeValidator(_blank)] = Field(None, json_schema_extra={"format": "date-time"})
+    start: Annotated[Instant | None, BeforeValidator(_blank)] = Field(None, alias="from")
+    to: Annotated[Instant | None, BeforeValidator(_blank)] = None
     granularity: Annotated[Granularity | None, BeforeValidator(_blank)] = None
     cursor: Annotated[str | None, BeforeValidator(_blank)] = None
     limit: Annotated[int, Field(ge=1, le=MOST)] = LIMIT

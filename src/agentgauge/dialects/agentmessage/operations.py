@@ -108,9 +108,9 @@ def _pinned(request: MetricsRequest, desk: Desk) -> dict[str, Any]:
     bucket = Bucket(plan["granularity"])
     for field in asked:
         name, value = ("from", request.start) if field == "start" else (field, getattr(request, field))
-        if name == "from" and value is not None:
+        if name == "from" and value is not None and EARLIEST <= value < LATEST:
             value = edges(Window(value, value + 1), bucket)[0]
-        if name == "to" and value is not None:
+        if name == "to" and value is not None and EARLIEST < value <= LATEST:
             value = edges(Window(value - 1, value), bucket)[-1]
         if name in PINNED and value is not None and value != plan[name]:
             raise InvalidCursor(f"{name} disagrees with the cursor.", hint="Ask page 2 with the parameters of page 1.")

@@ -211,10 +211,7 @@ async def timeseries(request: TimeseriesRequest, desk: Desk) -> Table:
     # A name that was recorded as several kinds is shown as the commonest: they have no aggregation in common.
     kind = str(kinds.groups[0][0]) if kinds.groups else "counter"
     query = Query("points", window, (BY_KIND[kind], COUNT), where=(*where, Filter("kind", "EQUAL", kind)))
-    bucket = Bucket("second", step // SECOND)
-    if window.start % step == 0:
-        return await desk.ask(replace(query, bucket=bucket))
-    return await _one_by_one(query, bucket, desk)
+    return await desk.ask(replace(query, bucket=Bucket("second", step // SECOND, origin=window.start)))
 
 
 def _stepped(request: TimeseriesRequest, step: int) -> Window:
@@ -237,30 +234,6 @@ def _stepped(request: TimeseriesRequest, step: int) -> Window:
     if start >= LATEST or end <= start:
         raise InvalidRequest([Problem("endDate", "must be after startDate")])
     return Window(start, min(end, LATEST))
-
-
-async def _one_by_one(query: Query, bucket: Bucket, desk: Desk) -> Table:
-    """Steps that do not lie on the epoch's grid, which is all that a Query can ask for: each asked by itself.
-
-    The grid's own buckets say first where there are points at all.
-    """
-    window, step = query.window, bucket.rough_ms
-    coarse = await desk.ask(replace(query, measures=(COUNT,), bucket=bucket))
-    count = -((window.start - window.end) // step)
-    busy: set[int] = set()
-    for place in coarse.at:
-        first, last = max(coarse.edges[place], window.start), min(coarse.edges[place + 1], window.end) - 1
-        busy |= {(first - window.start) // step, (last - window.start) // step}
-    grid = range(window.start, window.start + count * step + 1, step)
-    at: list[int] = []
-    values: dict[str, list[Cell]] = {each.label: [] for each in query.measures}
-    for index in sorted(busy):
-        own = await desk.ask(replace(query, window=Window(grid[index], min(grid[index + 1], window.end))))
-        if own.total[COUNT.label]:
-            at.append(index)
-            for label, column in values.items():
-                column.append(own.total[label])
-    return replace(coarse, edges=grid, measures=query.measures, at=at, of=[0] * len(at), values=values)
 
 
 def encode_timeseries(request: TimeseriesRequest, table: Table, desk: Desk) -> MatrixBody:

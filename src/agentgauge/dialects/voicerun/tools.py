@@ -18,7 +18,7 @@ from agentgauge.core.operation import Tool
 from agentgauge.core.parse import TIMES, Bucketed, Common, Compared, Object, Words
 from agentgauge.core.query import Filter, Measure, Query
 from agentgauge.core.series import Series, first_rows, present
-from agentgauge.core.time import EARLIEST, LATEST, Bucket, Window, iso
+from agentgauge.core.time import EARLIEST, FIXED, LATEST, Bucket, Window, iso
 from agentgauge.dialects.voicerun.translate import BY_KIND, COUNT, SUM, label_field, system_filters, tag_filters
 
 if TYPE_CHECKING:
@@ -135,10 +135,15 @@ async def query_custom_metrics(params: CustomMetricsParams, desk: Desk) -> Answe
         )
     bucket, measure = Bucket("day", 1, tz), SUM
     if params.view == "timeseries":
-        bucket, measure = interval_of(params, tz), await _measure(window, where, desk)
+        bucket, measure = _steps(interval_of(params, tz), window), await _measure(window, where, desk)
     query = Query("points", window, (measure,), group_by=("name", *labels), where=where)
     answer = await present(await _series(params, desk, query, bucket), desk)
     return await check_keys(query, answer, desk)
+
+
+def _steps(interval: Bucket | None, window: Window) -> Bucket | None:
+    """The interval asked for, counted from the window's start as VoiceRun counts its steps (contract 4.6, 2)."""
+    return replace(interval, origin=window.start) if interval and interval.unit in FIXED else interval
 
 
 async def _series(params: CustomMetricsParams, desk: Desk, query: Query, bucket: Bucket | None) -> Series:
