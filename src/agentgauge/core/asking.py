@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentgauge.core.catalog import MAPS, Dataset, dataset
 from agentgauge.core.errors import quote, unknown_name
-from agentgauge.core.series import chosen_bucket
+from agentgauge.core.fit import chosen_bucket
 from agentgauge.core.time import FIXED, Bucket, Window, align, edges, parse_bucket, zone
 from agentgauge.core.when import parse_window
 

@@ -19,10 +19,11 @@ from agentgauge.core.asking import (
     zone_of,
 )
 from agentgauge.core.catalog import dataset
+from agentgauge.core.fit import present
 from agentgauge.core.operation import Tool
 from agentgauge.core.parse import TIMES, Bucketed, Compared, Conditions, Words, conditions
 from agentgauge.core.query import Query
-from agentgauge.core.series import Series, present
+from agentgauge.core.series import Series
 from agentgauge.core.time import ROUGH, Bucket, Window, align
 from agentgauge.dialects.agentmessage.translate import Metric, Traffic, counted
 

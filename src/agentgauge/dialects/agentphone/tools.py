@@ -13,10 +13,11 @@ from pydantic import Field
 from agentgauge.core.answer import Answer, Rest
 from agentgauge.core.asking import DAY, agent_names, zone_of
 from agentgauge.core.errors import InvalidValue
+from agentgauge.core.fit import first_rows, most_rows, present
 from agentgauge.core.operation import Tool
 from agentgauge.core.parse import Limited, Zoned
 from agentgauge.core.query import Filter, Measure, Query
-from agentgauge.core.series import Series, first_rows, most_rows, present
+from agentgauge.core.series import Series
 from agentgauge.core.time import EARLIEST, LATEST, Bucket, Unit, Window, edges, edges_before
 from agentgauge.dialects.agentphone.translate import BY_DAY, CALLS, MESSAGES, WEBHOOKS, Part, joined, measures
 

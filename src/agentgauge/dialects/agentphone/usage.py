@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from agentgauge.core.asking import agent_names, by_agent_id, check_keys, distinct_names, groups_of, label_with, zone_of
 from agentgauge.core.catalog import DATASETS, dataset
 from agentgauge.core.errors import unknown_name
+from agentgauge.core.fit import present
 from agentgauge.core.operation import Tool
 from agentgauge.core.parse import Compared, Conditions, Limited, Words, Zoned, conditions, listed
 from agentgauge.core.query import Query
-from agentgauge.core.series import Series, present
+from agentgauge.core.series import Series
 from agentgauge.core.table import Table, cut
 from agentgauge.core.time import Bucket, Window
 from agentgauge.core.when import current_period

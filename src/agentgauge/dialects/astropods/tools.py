@@ -13,10 +13,11 @@ from pydantic import Field
 from agentgauge.core.asking import check_keys, groups_of, interval_of, window_of, zone_of
 from agentgauge.core.catalog import dataset
 from agentgauge.core.errors import InvalidValue, quote, unknown_name
+from agentgauge.core.fit import present
 from agentgauge.core.operation import Tool
 from agentgauge.core.parse import TIMES, Bucketed, Compared, Conditions, Words, conditions
 from agentgauge.core.query import Filter, Measure, Query
-from agentgauge.core.series import Series, present
+from agentgauge.core.series import Series
 
 if TYPE_CHECKING:
     from agentgauge.core.answer import Answer

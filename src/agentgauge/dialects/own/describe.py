@@ -13,10 +13,10 @@ from agentgauge.core.asking import by_agent_id, zone_of
 from agentgauge.core.catalog import DATASETS, NUMERIC, Dataset, dataset
 from agentgauge.core.catalog import Field as DataField
 from agentgauge.core.errors import InvalidValue, nearest, unknown_name
+from agentgauge.core.fit import first_rows
 from agentgauge.core.operation import Tool
 from agentgauge.core.parse import Limited, Zoned
 from agentgauge.core.query import Filter, Measure, Query
-from agentgauge.core.series import first_rows
 from agentgauge.core.time import EARLIEST, LATEST, Window, iso
 
 if TYPE_CHECKING:

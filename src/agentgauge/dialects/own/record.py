@@ -9,9 +9,9 @@ from pydantic import Field
 
 from agentgauge.core.answer import Answer
 from agentgauge.core.errors import InvalidValue
+from agentgauge.core.fit import first_rows
 from agentgauge.core.operation import WRITE, Tool
 from agentgauge.core.parse import Objects, Params
-from agentgauge.core.series import first_rows
 
 if TYPE_CHECKING:
     from agentgauge.core.operation import Desk

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from agentgauge.core.asking import agent_label, by_agent_id, check_keys, interval_of, window_of, zone_of
+from agentgauge.core.fit import present
 from agentgauge.core.operation import Tool
 from agentgauge.core.parse import TIMES, Bucketed, Compared, Conditions, Objects, Words
 from agentgauge.core.query import OPERATORS, Query
-from agentgauge.core.series import Series, present
+from agentgauge.core.series import Series
 from agentgauge.dialects.truefoundry.translate import aggregations, filters, groups, source
 
 if TYPE_CHECKING:

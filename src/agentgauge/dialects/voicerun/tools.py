@@ -14,10 +14,11 @@ from agentgauge.core.answer import Answer
 from agentgauge.core.asking import DAY, agent_label, check_keys, interval_of, window_of, zone_of
 from agentgauge.core.catalog import dataset
 from agentgauge.core.errors import InvalidValue, quote, unknown_name
+from agentgauge.core.fit import first_rows, present
 from agentgauge.core.operation import Tool
 from agentgauge.core.parse import TIMES, Bucketed, Common, Compared, Object, Words
 from agentgauge.core.query import Filter, Measure, Query
-from agentgauge.core.series import Series, first_rows, present
+from agentgauge.core.series import Series
 from agentgauge.core.time import EARLIEST, FIXED, LATEST, Bucket, Window, iso
 from agentgauge.dialects.voicerun.translate import BY_KIND, COUNT, SUM, label_field, system_filters, tag_filters
 

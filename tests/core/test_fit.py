@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentgauge.core.answer import Answer
-from agentgauge.core.series import CHOSEN_BUCKETS, LADDER, chosen_bucket, first_rows
+from agentgauge.core.fit import CHOSEN_BUCKETS, LADDER, chosen_bucket, first_rows
 from agentgauge.core.time import LATEST, Window, parse_bucket
 
 HOUR = 3_600_000
