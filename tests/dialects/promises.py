@@ -95,18 +95,19 @@ def _stamp(iso: str) -> str:
 def _totals(line: str, found: Mapping[str, Any]) -> None:
     expected = f"total {_words(found['total'])}"
     if prior := found.get("prior"):
-        expected += "; prior period " + _changes(prior["total"], prior["change"])
+        expected += "; prior period " + _changes(prior["total"], prior["change"], prior.get("compared_with"))
         if "compared_with" in prior:
-            expected += f", {_stamp(prior['start'])} to {_stamp(prior['end'])}, compared with "
-            expected += f"{_words(prior['compared_with'])} in the same part of this period"
+            expected += f", {_stamp(prior['start'])} to {_stamp(prior['end'])} against the same part of this period"
     assert line == expected
 
 
-def _changes(total: Any, change: Any) -> str:
+def _changes(total: Any, change: Any, now: Any) -> str:
     if isinstance(total, dict):
         each = cast("dict[str, Any]", total)
-        return ", ".join(f"{name} {_changes(value, change[name])}" for name, value in each.items())
-    return _words(total) + ("" if change is None else f" ({change * 100:+.1f} %)")
+        part = cast("dict[str, Any]", now or {})
+        return ", ".join(f"{name} {_changes(value, change[name], part.get(name))}" for name, value in each.items())
+    said = ([] if change is None else [f"{change * 100:+.1f} %"]) + ([] if now is None else [f"now {_words(now)}"])
+    return _words(total) + (f" ({', '.join(said)})" if said else "")
 
 
 def _table(lines: list[str], found: Mapping[str, Any]) -> None:

@@ -1,7 +1,5 @@
 """Whole answers as a model reads them, in both forms, for the main shapes."""
 
-# ruff: noqa: E501
-
 from __future__ import annotations
 
 from inline_snapshot import snapshot
@@ -29,7 +27,7 @@ async def test_series_by_channel_with_an_unfinished_bucket_other_and_a_compariso
     answer = await messages(world).ask("get_message_metrics", **asked)
     assert answer.text() == snapshot("""\
 messages sent by channel, 2026-05-05 00:00 to 2026-05-05 04:00 UTC, as of 02:30, exact
-total 5; prior period 1 (+300.0 %), 2026-05-04 20:00 to 2026-05-04 22:00, compared with 4 in the same part of this period
+total 5; prior period 1 (+300.0 %, now 4), 2026-05-04 20:00 to 2026-05-04 22:00 against the same part of this period
 channel,total,peak,partial,hourly from 00:00
 sms,3,2@00,1,2,0,-,-
 mms,1,1@01,0,0,1,-,-

@@ -214,15 +214,16 @@ class Answer:
 
     def _prior_words(self) -> str:
         assert self.prior
-        total, change = self.prior.total, self.prior.change
+        total, change, compared = self.prior.total, self.prior.change, self.prior.compared
         if isinstance(total, Mapping) and isinstance(change, Mapping):
-            each = [f"{_quoted(name)} {_number(value)}{_percent(change.get(name))}" for name, value in total.items()]
+            now = compared if isinstance(compared, Mapping) else {}
+            each = [f"{_quoted(name)} {_moved(value, change[name], now.get(name))}" for name, value in total.items()]
             words = f"prior period {', '.join(each)}"
         else:
-            words = f"prior period {_words(total)}{_percent(change)}"
-        if self.prior.compared is not None:
+            words = f"prior period {_moved(total, change, compared)}"
+        if compared is not None:
             start, end = _stamp(self.prior.window.start, self.tz), _stamp(self.prior.window.end, self.tz)
-            words += f", {start} to {end}, compared with {_words(self.prior.compared)} in the same part of this period"
+            words += f", {start} to {end} against the same part of this period"
         return words
 
     def _other(self) -> dict[str, Any]:
@@ -355,8 +356,11 @@ def _number(value: Cell) -> str:
     return str(value)
 
 
-def _percent(ratio: Any) -> str:
-    return f" ({ratio * 100:+.1f} %)" if isinstance(ratio, int | float) else ""
+def _moved(prior: Any, ratio: Any, now: Any) -> str:
+    """A prior value with its change, and what it was compared with where that is not the total."""
+    said = [f"{ratio * 100:+.1f} %"] if isinstance(ratio, int | float) else []
+    said += [f"now {_number(now)}"] if now is not None else []
+    return _number(prior) + (f" ({', '.join(said)})" if said else "")
 
 
 def _stamp(instant: int, tz: str) -> str:

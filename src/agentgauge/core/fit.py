@@ -125,11 +125,12 @@ def _smallest(answer: Answer, want: Series, cost: Cost, first: Plan) -> Answer:
         InvalidValue: when so much was asked that even its totals do not fit.
     """
     note = (f"only the total fits a budget of {want.budget:,} tokens",)
+    bare = ("the comparison is left out",) if answer.prior else ()
     candidates = (
         replace(answer, notes=note + answer.notes, finer=cost.finer(want, first, Plan(None, 0))),
         replace(answer, notes=note + answer.notes),
-        replace(answer, notes=note + answer.notes, prior=None),
-        replace(answer, notes=note, prior=None),
+        replace(answer, notes=(*note, *bare, *answer.notes), prior=None),
+        replace(answer, notes=note + bare, prior=None),
     )
     found = next((each for each in candidates if each.fits(want.budget)), candidates[-1])
     if not found.fits(max(want.budget, LEAST_TOKENS)):
