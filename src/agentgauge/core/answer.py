@@ -216,7 +216,7 @@ class Answer:
         assert self.prior
         total, change, compared = self.prior.total, self.prior.change, self.prior.compared
         if isinstance(total, Mapping) and isinstance(change, Mapping):
-            now = compared if isinstance(compared, Mapping) else {}
+            now: Totals = compared if isinstance(compared, Mapping) else {}
             each = [f"{_quoted(name)} {_moved(value, change[name], now.get(name))}" for name, value in total.items()]
             words = f"prior period {', '.join(each)}"
         else:
