@@ -530,7 +530,9 @@ async def test_head_has_the_headers_of_get(home: Home) -> None:
         assert head.headers[name] == get.headers[name]
 
 
-@pytest.mark.parametrize("path", ["", "/", "/calls", "/messages/", "/messages/x", "/%FF", "/..%2f..%2fetc"])
+@pytest.mark.parametrize(
+    "path", ["", "/", "/calls", "/messages/", "/messages/x", "/%FF", "/..%2f..%2fetc", "/a%0Ab", "/messages%0A"]
+)
 async def test_an_unknown_path_below_the_prefix_is_refused_in_its_envelope(home: Home, path: str) -> None:
     response = await home.get(f"/v1/metrics{path}")
     assert response.status_code == 404
@@ -916,7 +918,9 @@ async def test_health_says_no_more_than_ok(home: Home) -> None:
     assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/favicon.ico", "/health/", "/mcp/x", "/v1/events/", "//", "/%00"])
+@pytest.mark.parametrize(
+    "path", ["/", "/v1", "/favicon.ico", "/health/", "/mcp/x", "/v1/events/", "//", "/%00", "/a%0Ab", "/docs%0A"]
+)
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 async def test_an_unknown_path_is_refused_in_our_envelope(home: Home, path: str, method: str) -> None:
     async with home.client() as client:

@@ -6,8 +6,9 @@ Source: design section 3, the table of event types. A fact about a field stands 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from agentgauge.core.errors import unknown_name
@@ -45,7 +46,7 @@ class Field:
         return self.type != "map"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Dataset:
     """A table of immutable events of one type."""
 
@@ -67,6 +68,10 @@ class Dataset:
         """Its map fields."""
         return tuple(name for name in MAPS if name in self.by_name)
 
+    def names(self) -> Sequence[str]:
+        """The names a question may use, in the order of declaration."""
+        return self._names
+
     def find(self, name: str) -> Field:
         """The field of that name; `metadata.<key>` and `labels.<key>` are string fields, `agent` is derived.
 
@@ -82,8 +87,8 @@ class Dataset:
             return Field(name)
         raise unknown_name("a field", name, self.names(), where=self.name)
 
-    def names(self) -> list[str]:
-        """The names a question may use, in the order of declaration."""
+    @cached_property
+    def _names(self) -> Sequence[str]:
         shown = [each.name for each in self.fields if not each.internal and each.type != "map"]
         derived = [name for name, how in DERIVED.items() if all(part in self.by_name for part in how.parts)]
         return shown + derived + [f"{name}.<key>" for name in self.maps]

@@ -11,9 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from agentgauge.core.catalog import dataset
 from agentgauge.core.query import ZERO_WHEN_NONE, Measure, Scalar
+from agentgauge.core.time import edges
 
 if TYPE_CHECKING:
+    from agentgauge.core.query import Query
     from agentgauge.core.time import Bucket, Window
 
 Cell = Scalar | None
@@ -87,6 +90,25 @@ class Table:
             for bucket, value in zip(self.other.at, self.other.values.get(label, ()), strict=False):
                 line[bucket] = value
         return line
+
+
+def nothing(query: Query, as_of: int | None) -> Table:
+    """The answer to a question about a window without events; what a store says without reading on."""
+    lone = not query.group_by
+    none: dict[str, Cell] = {each.label: 0 if each.how in ZERO_WHEN_NONE else None for each in query.measures}
+    return Table(
+        window=query.window,
+        edges=edges(query.window, query.bucket) if query.bucket else [query.window.start, query.window.end],
+        bucket=query.bucket,
+        group_by=query.group_by,
+        measures=query.measures,
+        groups=[()] if lone else [],
+        values={label: [] for label in none},
+        totals={label: [value] if lone else [] for label, value in none.items()},
+        total=none,
+        rows_overlap=any(dataset(query.dataset).find(name).type == "strings" for name in query.group_by),
+        as_of=as_of,
+    )
 
 
 def join(tables: Sequence[Table]) -> Table:

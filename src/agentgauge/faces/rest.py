@@ -8,6 +8,7 @@ path, parameters, envelope and headers are read off the declarations. Our own pa
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -92,25 +93,25 @@ def build(backend: Backend, trust: Trust, mcp: ASGIApp | None = None, lifespan: 
         return HTMLResponse(page())
 
     routes = [
-        Route("/health", _health, methods=["GET"]),
-        Route("/openapi.json", face.own(document), methods=["GET"]),
-        Route("/docs", face.own(documentation), methods=["GET"]),
-        Route("/v1/events", face.own(face.events), methods=["POST"]),
+        _route("/health", _health, "GET"),
+        _route("/openapi.json", face.own(document), "GET"),
+        _route("/docs", face.own(documentation), "GET"),
+        _route("/v1/events", face.own(face.events), "POST"),
     ]
-    otherwise = [_any(each.path, face.own(face.other(each.methods or ()))) for each in routes]
+    otherwise = [_route(each.path, face.own(face.other(each.methods or ()))) for each in routes]
     if mcp is not None:
         routes.append(Route("/mcp", endpoint=_Keyed(face, mcp)))
     for dialect in backend.dialects:
         for path in dict.fromkeys(each.path for each in dialect.operations):
             here = [each for each in dialect.operations if each.path == path]
-            made = [Route(path, face.endpoint(dialect, each), methods=[each.method]) for each in here]
+            made = [_route(path, face.endpoint(dialect, each), each.method) for each in here]
             routes += made
             methods = {method for each in made for method in each.methods or ()}
-            otherwise.append(_any(path, face.in_words_of(dialect, face.other(methods))))
+            otherwise.append(_route(path, face.in_words_of(dialect, face.other(methods))))
         if dialect.prefix:
             answer = face.in_words_of(dialect, face.nothing)
-            otherwise += [_any(path, answer) for path in (dialect.prefix, dialect.prefix + "/{rest:path}")]
-    otherwise.append(_any("/{rest:path}", face.own(face.nothing)))
+            otherwise += [_route(path, answer) for path in (dialect.prefix, dialect.prefix + "/{rest:path}")]
+    otherwise.append(_route("/{rest:path}", face.own(face.nothing)))
     return trust.around(Starlette(routes=routes + otherwise, lifespan=lifespan))
 
 
@@ -122,9 +123,11 @@ async def _health(_: Request) -> Response:
     return _json({"status": "ok"})
 
 
-def _any(path: str, endpoint: Endpoint) -> Route:
-    """A route that takes every method, which is what no methods mean to Starlette."""
-    return Route(path, endpoint, methods=())
+def _route(path: str, endpoint: Endpoint, *methods: str) -> Route:
+    """A route of these methods, or of every one. Unlike Starlette's own, a line feed in a path is a character."""
+    route = Route(path, endpoint, methods=methods)
+    route.path_regex = re.compile(route.path_regex.pattern.removesuffix("$") + r"\Z", re.DOTALL)
+    return route
 
 
 class _Face:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _Kind = TypeVar("_Kind", list[Any], dict[str, Any])
 
 WINDOW = 'select e.ts{columns} from "{table}" as e where e.ts >= ? and e.ts < ?{where} order by e.ts'
+ANY = 'select 1 from "{table}" where ts >= ? and ts < ? limit 1'
 AS_OF = "select as_of from watermarks where dataset = ?"
 EXTENT = 'select count(*), min(ts), max(ts) from "{table}"'
 VALUES = """
@@ -91,6 +92,12 @@ def read(connection: sqlite3.Connection | None, query: Query) -> Columns:
         _fill(cursor, [times, *builders.values()])
     built = {source: each.done() for source, each in builders.items()}
     return Columns(times.done().values, {name: _column(holder, name, built[sources[name]]) for name in names})
+
+
+def has_any(connection: sqlite3.Connection, query: Query) -> bool:
+    """Whether the window holds any event at all."""
+    sql = ANY.format(table=dataset(query.dataset).name)
+    return connection.execute(sql, [query.window.start, query.window.end]).fetchone() is not None
 
 
 def as_of(connection: sqlite3.Connection, name: str) -> int | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from agentgauge.core.catalog import REGISTRIES, Dataset, dataset, names
 from agentgauge.core.errors import DeadlineExceeded, InvalidValue, StoreBusy, StoreCorrupt, StoreError, unknown_name
 from agentgauge.core.query import Extent, Filter, Query, Values, check, check_filter
+from agentgauge.core.table import nothing
 from agentgauge.stores.sqlite import files
 from agentgauge.stores.sqlite.schema import VERSION
 
@@ -46,11 +47,15 @@ class SqliteStore:
     def query(self, query: Query) -> Table:
         """The answer to a question."""
         check(query)
-        from agentgauge.stores.sqlite import rows, scan
+        from agentgauge.stores.sqlite import rows
 
         with self._reading() as connection:
-            columns = rows.read(connection, query)
             as_of = rows.as_of(connection, query.dataset) if connection else None
+            if connection is None or not rows.has_any(connection, query):
+                return nothing(query, as_of)
+            columns = rows.read(connection, query)
+        from agentgauge.stores.sqlite import scan  # and numpy with it, once there is something to scan
+
         return scan.answer(query, columns, as_of)
 
     def extents(self) -> Sequence[Extent]:
