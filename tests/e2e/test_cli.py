@@ -365,3 +365,32 @@ def test_recording_is_possible_where_it_is_allowed(shell: Shell) -> None:
     assert shell.ask("record_metrics", points=[point])["accepted"] == 1
     assert shell.ask("record_metrics", points=[point | {"value": "many"}])["rejected"] == 1
     assert shell.ask("query_custom_metrics", metric_names="builds")["rows"] == [["builds", "counter", 3, 1]]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
+def test_output_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [*COMMAND, "describe"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "AGENTGAUGE_HOME": str(tmp_path)},
+            check=False,
+        )
+    assert ended.returncode == 3
+    assert ended.stderr.decode().strip() == "the output cannot be written: No space left on device."
+
+
+def test_a_reader_that_has_seen_enough_ends_the_demo_quietly(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "HOME": str(tmp_path), "CLAUDE_CONFIG_DIR": str(tmp_path)},
+    ) as demo:
+        assert demo.stdout
+        assert demo.stderr
+        assert demo.stdout.readline().startswith(b"A SYNTHETIC fleet")
+        demo.stdout.close()
+        assert demo.stderr.read() == b""
+    assert demo.returncode == 0

@@ -6,9 +6,10 @@ Above: `__main__`. Below: click, and an Application from the composition root.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -77,10 +78,33 @@ class Commands(click.Group):
         except GaugeError as error:
             click.echo(str(error), err=True)
             ctx.exit(exit_code(error))
-        except BrokenPipeError:
-            ctx.exit(DONE)
+        except OSError as error:
+            ctx.exit(_unwritten(error))
+        except BaseExceptionGroup as group:
+            torn, rest = group.split(OSError)
+            if torn is None or rest is not None:
+                raise
+            ctx.exit(_unwritten(next(_leaves(torn))))
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
+
+
+def _leaves(group: BaseExceptionGroup[OSError]) -> Iterator[OSError]:
+    for each in group.exceptions:
+        if isinstance(each, BaseExceptionGroup):
+            yield from _leaves(each)
+        else:
+            yield each
+
+
+def _unwritten(error: OSError) -> int:
+    """What the process ends with when its output cannot be written; a reader that has seen enough is no failure."""
+    # What is still buffered would be tried again, and complained of, while Python ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return DONE
+    click.echo(f"the output cannot be written: {error.strerror}.", err=True)
+    return FAILED
 
 
 def exit_code(error: GaugeError) -> int:

@@ -51,6 +51,7 @@ JSON = "application/json"
 WRITE_TYPES = (JSON, "application/x-ndjson", "application/jsonl", "application/x-jsonlines", "application/ndjson")
 """The content types of a write: a browser's form cannot send them across sites without asking first."""
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [high + low for high in _CROCKFORD for low in _CROCKFORD]
 
 
 class Backend(Protocol):
@@ -155,7 +156,7 @@ class _Face:
         async def answer(request: Request) -> Response:
             who = self.admit(request, operation.scope)
             body = await bodies.read(request) if operation.method == "POST" else b""
-            key = (who, operation.name, request.url.path, request.url.query, body)
+            key = (who, operation.name, request.scope["path"], request.scope["query_string"], body)
             version = self.backend.version(who)
             known = self.answers.get(key, version)
             if known is None:
@@ -311,4 +312,4 @@ def _json(body: Any, status: int = 200, headers: Mapping[str, str] | None = None
 def ulid() -> str:
     """A request id: 48 bits of time and 80 of chance, in Crockford's base 32."""
     number = (time.time_ns() // 1_000_000 << 80) | secrets.randbits(80)
-    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
@@ -56,6 +57,7 @@ def name_of(host: str) -> str:
     return (found[1] or found[2]).lower() if found else ""
 
 
+@lru_cache(maxsize=256)
 def is_loopback(name: str) -> bool:
     """Whether a host name or address is this machine's own."""
     if name.lower() == "localhost":
