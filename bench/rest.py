@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -83,11 +83,11 @@ class Server:
         done = sum(await asyncio.gather(*loads))
         return done / (time.perf_counter() - began), done
 
-    async def _load(self, path: Callable[[int], str], numbers: object, until: float) -> int:
+    async def _load(self, path: Callable[[int], str], numbers: Iterator[int], until: float) -> int:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         done = 0
         while time.perf_counter() < until:
-            number = next(numbers)  # type: ignore[call-overload]
+            number = next(numbers)
             writer.write(f"GET {path(number)} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n\r\n".encode())
             await self.read(reader)
             done += 1

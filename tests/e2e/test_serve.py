@@ -9,8 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ def bearer(token: str | None) -> dict[str, str]:
 
 
 @contextmanager
-def serving(machine: Machine, *words: str) -> Iterator[Server]:
+def serving(machine: Machine, *words: str) -> Generator[Server]:
     """The command, from its first line of output to its end."""
     command = [*COMMAND, "serve", "--port", "0", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=machine.env) as process:
@@ -88,7 +89,7 @@ def serving(machine: Machine, *words: str) -> Iterator[Server]:
 
 
 @asynccontextmanager
-async def client(server: Server, era: Era, token: str | None = None) -> AsyncIterator[Client]:
+async def client(server: Server, era: Era, token: str | None = None) -> AsyncGenerator[Client]:
     """The official MCP client over streamable HTTP."""
     async with (
         httpx2.AsyncClient(headers=bearer(token), timeout=20) as http,
@@ -359,3 +360,13 @@ async def test_many_clients_at_once_get_their_own_answers(machine: Machine) -> N
             for number, token in enumerate(tokens.values(), 1):
                 for _ in range(3):
                     group.start_soon(ask, token, number)
+
+
+def test_answers_on_a_kept_connection_do_not_wait_for_acknowledgements(machine: Machine) -> None:
+    # Headers and body are two packets: with Nagle's algorithm on, the second waits 40 ms for the first's ACK.
+    with serving(machine) as server, httpx2.Client(base_url=server.url, timeout=20) as http:
+        assert http.get("/health").status_code == 200
+        began = time.perf_counter()
+        for _ in range(80):
+            assert http.get("/health").status_code == 200
+        assert time.perf_counter() - began < 2

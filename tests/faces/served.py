@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -99,7 +99,7 @@ class Home:
         assert not intake.report.rejections
 
     @asynccontextmanager
-    async def mcp(self, token: str | None = None) -> AsyncIterator[Client]:
+    async def mcp(self, token: str | None = None) -> AsyncGenerator[Client]:
         """The official MCP client over streamable HTTP, in this process."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         app = application(Serving(self.serving.settings, self.control, self.dialects, lambda: self.now), self.hosts)
@@ -113,7 +113,7 @@ class Home:
 
 
 @asynccontextmanager
-async def running(app: Any) -> AsyncIterator[None]:
+async def running(app: Any) -> AsyncGenerator[None]:
     """The application between its start and its end, as a server runs it."""
     begun, ending, ended = anyio.Event(), anyio.Event(), anyio.Event()
     heard: list[str] = []

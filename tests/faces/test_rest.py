@@ -776,7 +776,7 @@ def jsonl(events: list[dict[str, Any]]) -> bytes:
     return b"".join(json.dumps(each).encode() + b"\n" for each in events)
 
 
-RECEIPT = {"accepted": 0, "duplicate": 0, "replaced": 0, "rejected": 0, "cleaned": 0, "rejections": []}
+RECEIPT: dict[str, Any] = {"accepted": 0, "duplicate": 0, "replaced": 0, "rejected": 0, "cleaned": 0, "rejections": []}
 NDJSON = {"Content-Type": "application/x-ndjson"}
 GZIP = {"Content-Encoding": "gzip"}
 

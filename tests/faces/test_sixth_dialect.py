@@ -14,7 +14,6 @@ from agentgauge.core.errors import Forbidden, GaugeError, InvalidRequest, NotFou
 from agentgauge.core.operation import Dialect, Operation, Principal, Refusal, Tool
 from agentgauge.core.parse import Params
 from agentgauge.core.query import Filter, Measure, Query
-from agentgauge.core.table import Table
 from agentgauge.core.time import Window
 from agentgauge.core.wire import Wire
 from agentgauge.dialects import DIALECTS
@@ -22,6 +21,7 @@ from agentgauge.faces import openapi
 
 if TYPE_CHECKING:
     from agentgauge.core.operation import Desk
+    from agentgauge.core.table import Table
 
 COUNT = Measure("count", None, "count")
 
@@ -81,14 +81,14 @@ def refuse(error: GaugeError, request_id: str) -> Refusal:
     kinds: tuple[tuple[type[GaugeError], int], ...] = (
         *((Unauthorized, 418), (Forbidden, 402), (NotFound, 410), (InvalidRequest, 499)),
     )
-    return Refusal(next((code for kind, code in kinds if isinstance(error, kind)), 599), {"oops": error.code, "ref": request_id})
+    return Refusal(
+        next((code for kind, code in kinds if isinstance(error, kind)), 599), {"oops": error.code, "ref": request_id}
+    )
 
 
 SIXTH = Dialect(
     name="sixth",
-    tools=(
-        Tool(name="count_calls", title="Calls", description="How many calls a bot had.", params=Words, run=run),
-    ),
+    tools=(Tool(name="count_calls", title="Calls", description="How many calls a bot had.", params=Words, run=run),),
     guard=guard,
     operations=(
         Operation(
