@@ -49,14 +49,14 @@ class Serving:
     _organisations: dict[str, Organisation] = field(default_factory=dict[str, "Organisation"])
 
     def principal(self, token: str | None) -> Principal:
-        """Who a token is; without one, the machine's owner as long as no key exists.
+        """Who a token is; the machine's owner as long as no key exists, whatever token a vendor's client must send.
 
         Raises:
             Unauthorized: for a token that is unknown or revoked, or when a key is needed.
         """
         if token is not None and (who := self.control.verify(token)):
             return who
-        if token is None and not self.control.any_keys():
+        if not self.control.any_keys():
             return OWNER
         raise Unauthorized(
             "a valid key is needed.", hint="Send it as Authorization: Bearer <key>; agentgauge keys create makes one."

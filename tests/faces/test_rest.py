@@ -557,6 +557,12 @@ async def test_without_any_key_this_machine_is_the_owner(home: Home) -> None:
     assert (await home.post("/v1/events", [])).status_code == 200
 
 
+async def test_a_vendors_client_that_must_send_a_token_is_answered_while_there_is_no_key(home: Home) -> None:
+    assert (await home.get("/v1/metrics/messages", "am_live_of_another_server", metric="sent")).status_code == 200
+    home.key()
+    assert (await home.get("/v1/metrics/messages", "am_live_of_another_server", metric="sent")).status_code == 401
+
+
 REVOKED, UNKNOWN = "revoked", "ag_0123456789abcdef_" + "A" * 43
 
 

@@ -13,6 +13,6 @@ DIALECT = Dialect(
     prefix="/v1/metrics",
     refuse=refuse,
     error_body=ErrorBody,
-    statuses=(401, 403, 404, 413, 422, 500, 503),
+    statuses=(401, 403, 404, 405, 413, 422, 500, 503),
     request_id_header="X-Request-Id",
 )

@@ -13,5 +13,5 @@ DIALECT = Dialect(
     prefix="/v1/usage",
     refuse=refuse,
     error_body=ErrorBody,
-    statuses=(401, 403, 404, 413, 422, 500, 503),
+    statuses=(401, 403, 404, 405, 413, 422, 500, 503),
 )

@@ -15,6 +15,7 @@ from agentgauge.core.errors import (
     Forbidden,
     GaugeError,
     InvalidRequest,
+    MethodNotAllowed,
     NotFound,
     Problem,
     StoreBusy,
@@ -217,6 +218,7 @@ class ErrorBody(TypedDict):
 MESSAGES: tuple[tuple[type[GaugeError], int, str, str, str], ...] = (
     (Unauthorized, 401, "UNAUTHORIZED", "authentication_error", "Invalid or missing API key"),
     (Forbidden, 403, "FORBIDDEN", "permission_error", "Insufficient permissions"),
+    (MethodNotAllowed, 405, "METHOD_NOT_ALLOWED", "invalid_request", "Method Not Allowed"),
     (NotFound, 404, "NOT_FOUND", "not_found", "Not Found"),
     (TooLarge, 413, "PAYLOAD_TOO_LARGE", "validation_error", "Request body too large"),
     (CallerError, 422, "VALIDATION_ERROR", "validation_error", "Request validation failed"),

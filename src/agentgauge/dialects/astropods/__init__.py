@@ -12,5 +12,5 @@ DIALECT = Dialect(
     prefix="/api/v1",
     refuse=refuse,
     error_body=ErrorBody,
-    statuses=(400, 401, 403, 404, 413, 500, 503),
+    statuses=(400, 401, 403, 404, 405, 413, 500, 503),
 )

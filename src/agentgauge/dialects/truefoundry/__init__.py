@@ -14,5 +14,5 @@ DIALECT = Dialect(
     prefix="/api/svc/v1/llm-gateway/metrics",
     refuse=refuse,
     error_body=ErrorBody,
-    statuses=(400, 401, 403, 404, 413, 500, 503),
+    statuses=(400, 401, 403, 404, 405, 413, 500, 503),
 )

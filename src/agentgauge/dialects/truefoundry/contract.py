@@ -17,6 +17,7 @@ from agentgauge.core.errors import (
     Forbidden,
     GaugeError,
     InvalidRequest,
+    MethodNotAllowed,
     NotFound,
     Problem,
     StoreBusy,
@@ -119,6 +120,7 @@ class ErrorBody(TypedDict):
 MESSAGES: tuple[tuple[type[GaugeError], int, str], ...] = (
     (Unauthorized, 401, "Unauthorized"),
     (Forbidden, 403, "Forbidden"),
+    (MethodNotAllowed, 405, "Method Not Allowed"),
     (NotFound, 404, "Not Found"),
     (TooLarge, 413, "Payload Too Large"),
     (CallerError, 400, "Invalid query"),

@@ -18,6 +18,7 @@ from agentgauge.core.errors import (
     Forbidden,
     GaugeError,
     InvalidRequest,
+    MethodNotAllowed,
     NotFound,
     Problem,
     StoreBusy,
@@ -268,6 +269,7 @@ class ErrorBody(TypedDict):
 MESSAGES: tuple[tuple[type[GaugeError], int, str, str], ...] = (
     (Unauthorized, 401, "Unauthorized", ""),
     (Forbidden, 403, "Insufficient permissions", "Forbidden"),
+    (MethodNotAllowed, 405, "Method Not Allowed", ""),
     (NotFound, 404, "Not Found", ""),
     (TooLarge, 413, "Payload Too Large", ""),
     (CallerError, 400, "", "Bad Request"),
