@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -76,7 +76,7 @@ class Serving:
         desk = own.app.desk()
         return replace(desk, who=who, secret=self.secret, take=own.app.take if writes else None)
 
-    def version(self, who: Principal) -> object:
+    def version(self, who: Principal) -> Hashable:
         """Changes whenever the organisation's store does."""
         return self.organisation(who.org).watch.version()
 

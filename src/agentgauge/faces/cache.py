@@ -7,8 +7,10 @@ because a question without a window means a window that ends now.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from time import monotonic
+
+import anyio
 
 ALIVE_S = 1.0
 MOST_BYTES = 32 << 20
@@ -22,6 +24,23 @@ class Answers:
     def __init__(self) -> None:
         self._known: OrderedDict[Hashable, tuple[object, float, bytes]] = OrderedDict()
         self._bytes = 0
+        self._asked: dict[Hashable, anyio.Event] = {}
+
+    async def once(self, key: Hashable, version: Hashable, make: Callable[[], Awaitable[bytes]]) -> bytes:
+        """The body of a question, made by the first who asks; whoever asks meanwhile waits for it."""
+        asked = (key, version)
+        while (known := self.get(key, version)) is None and (running := self._asked.get(asked)):
+            await running.wait()
+        if known is not None:
+            return known
+        running = self._asked[asked] = anyio.Event()
+        try:
+            body = await make()
+            self.put(key, version, body)
+            return body
+        finally:
+            del self._asked[asked]
+            running.set()
 
     def get(self, key: Hashable, version: object) -> bytes | None:
         """The body of a question, if the store has not changed since."""

@@ -11,8 +11,8 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
@@ -70,7 +70,7 @@ class Backend(Protocol):
         """That caller's desk, now."""
         ...
 
-    def version(self, who: Principal) -> object:
+    def version(self, who: Principal) -> Hashable:
         """Something that changes whenever the organisation's store does."""
         ...
 
@@ -160,8 +160,8 @@ class _Face:
             version = self.backend.version(who)
             known = self.answers.get(key, version)
             if known is None:
-                known = await self._answer(operation, request, body, self.backend.desk(who))
-                self.answers.put(key, version, known)
+                desk = self.backend.desk(who)
+                known = await self.answers.once(key, version, partial(self._answer, operation, request, body, desk))
             return Response(known, media_type=JSON, headers=dict(operation.headers))
 
         return self.in_words_of(dialect, answer)

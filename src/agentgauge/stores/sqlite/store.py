@@ -21,7 +21,7 @@ from agentgauge.stores.sqlite import files
 from agentgauge.stores.sqlite.schema import VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Hashable, Mapping, Sequence
     from pathlib import Path
 
     from agentgauge.core.table import Table
@@ -114,7 +114,7 @@ class SqliteStore:
         except OSError:
             return 0
 
-    def version(self) -> object:
+    def version(self) -> Hashable:
         """Something that is equal as long as nothing was written. Never waits: while a question runs, it is new."""
         if not self._turn.acquire(blocking=False):
             return object()
