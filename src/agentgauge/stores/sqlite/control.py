@@ -116,6 +116,7 @@ class Control:
         self._version = 0
         self._known: dict[str, _Held] = {}
         self._had_keys = False
+        self._has_none = False
 
     def __enter__(self) -> Control:
         return self
@@ -147,7 +148,9 @@ class Control:
         """
         if not self._had_keys:
             with self._reading() as connection:
-                self._had_keys = connection is not None and connection.execute(_ANY).fetchone() is not None
+                if connection is not None and not self._has_none:
+                    self._had_keys = connection.execute(_ANY).fetchone() is not None
+                    self._has_none = not self._had_keys
         return self._had_keys
 
     def list(self) -> Sequence[Key]:
@@ -268,7 +271,7 @@ class Control:
         if self._connection is not None:
             version = self._connection.execute("pragma data_version").fetchone()[0]
             if version != self._version:
-                self._known.clear()
+                self._forget()
                 self._version = version
         return self._connection
 
@@ -321,9 +324,14 @@ class Control:
 
     def _close(self) -> None:
         connection, self._connection = self._connection, None
-        self._known.clear()
+        self._forget()
         if connection is not None:
             connection.close()
+
+    def _forget(self) -> None:
+        """Drops what was learnt from a state of the file that may be over."""
+        self._known.clear()
+        self._has_none = False
 
 
 @contextmanager

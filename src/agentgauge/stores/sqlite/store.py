@@ -115,7 +115,11 @@ class SqliteStore:
             return 0
 
     def version(self) -> Hashable:
-        """Something that is equal as long as nothing was written. Never waits: while a question runs, it is new."""
+        """Something that is equal as long as nothing was written.
+
+        Never waits: while a question runs it is new every time, so a store that is asked a lot is watched by a second
+        one.
+        """
         if not self._turn.acquire(blocking=False):
             return object()
         try:
