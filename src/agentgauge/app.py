@@ -5,6 +5,7 @@ Heavy imports (numpy, sqlite-utils, genai-prices, mcp, rich) wait until they are
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -118,6 +119,7 @@ class App:
         """Serves one MCP client over stdin and stdout until it hangs up."""
         from agentgauge.faces.mcp import run_stdio
 
+        gc.freeze()  # what was imported stays for good; collections while calls run need not look at it again
         await run_stdio(self)
 
 
