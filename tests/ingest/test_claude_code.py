@@ -47,7 +47,7 @@ def line(kind: str, second: float, content: object, **fields: Any) -> Line:
         "type": kind,
         "timestamp": at(second),
         "sessionId": "s1",
-        "cwd": "/work/shop",
+        "cwd": "/srv/shop",
         "version": "2.1.197",
         "message": message,
     } | fields
@@ -383,7 +383,7 @@ def test_an_id_that_a_store_would_refuse_is_replaced_by_a_steady_one():
 
 
 def test_the_project_is_the_folder_where_the_session_began():
-    lines = [prompt(0, cwd="/work/shop"), reply(1, cwd="/work/shop/api")]
+    lines = [prompt(0, cwd="/srv/shop"), reply(1, cwd="/srv/shop/api")]
     assert {event["metadata"]["project"] for event in events_of({SESSION: lines})} == {"shop"}
 
 
