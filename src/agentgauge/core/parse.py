@@ -305,5 +305,8 @@ def _as_type(found: DataField, value: Any) -> Scalar:
     if found.type in ("string", "code", "strings") and isinstance(value, bool | int | float):
         return json.dumps(value)
     if not isinstance(value, str | int | float | bool):
-        raise InvalidValue(f"a filter on {found.name!r} cannot take {'null' if value is None else _short(value)}.")
+        raise InvalidValue(
+            f"a filter on {found.name!r} cannot take {'null' if value is None else _short(value)}.",
+            hint="IS_NULL asks for null; IN takes a list.",
+        )
     return value

@@ -255,16 +255,20 @@ def check_filter(found: Field, condition: Filter, allowed: frozenset[str] | None
         )
     values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
     if condition.operator in LISTS and not isinstance(condition.value, tuple):
-        raise InvalidValue(f"{condition.operator} on {found.name!r} takes a list.")
+        raise InvalidValue(f"{condition.operator} on {found.name!r} takes a list.", hint="Write [value, value].")
     if condition.operator not in LISTS and isinstance(condition.value, tuple):
         raise InvalidValue(
             f"{condition.operator} on {found.name!r} takes one value, not a list.", hint="IN takes a list."
         )
     if condition.operator == "BETWEEN" and len(values) != 2:
-        raise InvalidValue(f"BETWEEN on {found.name!r} takes a list of two numbers, [low, high].")
+        raise InvalidValue(
+            f"BETWEEN on {found.name!r} takes a list of two numbers, [low, high].", hint="Both ends are included."
+        )
     if condition.operator == "IS_NULL":
         if not isinstance(condition.value, bool):
-            raise InvalidValue(f"IS_NULL on {found.name!r} takes true or false.")
+            raise InvalidValue(
+                f"IS_NULL on {found.name!r} takes true or false.", hint="true asks for null, false for any value."
+            )
         return
     for value in values:
         if not fits_type(found, value):

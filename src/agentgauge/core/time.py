@@ -67,7 +67,6 @@ _UNIT_WORDS: dict[str, Unit] = {
 }
 _EPOCH_MONDAY = date(1969, 12, 29).toordinal()
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
-_DAY_MS = 86_400 * SECOND
 
 
 @dataclass(frozen=True, slots=True)

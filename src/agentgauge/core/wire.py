@@ -1,16 +1,15 @@
 """A request as a vendor spells it: the models of wire requests, their codecs, and what is wrong with one in our words.
 
 Above: dialects' `contract` modules declare requests; the REST face reads them, the upstream client will write them.
-Below: pydantic. The codec stands on the field, so that `model_dump` gives the wire back.
+Below: pydantic. A codec stands on its field, where every vendor's differ.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from agentgauge.core.errors import InvalidRequest, Problem
 
@@ -23,28 +22,12 @@ class Wire(BaseModel):
     model_config = ConfigDict(frozen=True, populate_by_name=True, extra="ignore", defer_build=True)
 
 
-def _split(value: Any) -> Any:
-    return [part for part in value.split(",") if part] if isinstance(value, str) else value
-
-
-def _loads(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        raise ValueError("must be valid JSON") from None
-
-
-def _blank(value: Any) -> Any:
+def blank(value: Any) -> Any:
+    """None for a parameter that was given empty; before a field's own validation."""
     return None if value == "" else value
 
 
-Csv = Annotated[list[str], BeforeValidator(_split), PlainSerializer(",".join)]
-"""A comma-separated list."""
-JsonObject = Annotated[dict[str, Any], BeforeValidator(_loads), PlainSerializer(json.dumps)]
-"""A JSON object in one parameter."""
-Optional = Annotated[str | None, BeforeValidator(_blank)]
+Text = Annotated[str | None, BeforeValidator(blank)]
 """A string that may be left out; given empty, it is left out too."""
 
 

@@ -22,7 +22,7 @@ from agentgauge.core.errors import (
     WindowTooLarge,
 )
 from agentgauge.core.operation import Refusal
-from agentgauge.core.wire import Wire
+from agentgauge.core.wire import Wire, blank
 
 Granularity = Literal["minute", "hour", "day"]
 LIMIT, MOST = 1_000, 5_000
@@ -58,40 +58,36 @@ def _instant(value: Any) -> Any:
 Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
-def _blank(value: Any) -> Any:
-    return None if value == "" else value
-
-
 class MetricsRequest(Wire):
     """The parameters that all three routes share."""
 
-    start: Annotated[Instant | None, BeforeValidator(_blank)] = Field(None, alias="from")
-    to: Annotated[Instant | None, BeforeValidator(_blank)] = None
-    granularity: Annotated[Granularity | None, BeforeValidator(_blank)] = None
-    cursor: Annotated[str | None, BeforeValidator(_blank)] = None
+    start: Annotated[Instant | None, BeforeValidator(blank)] = Field(None, alias="from")
+    to: Annotated[Instant | None, BeforeValidator(blank)] = None
+    granularity: Annotated[Granularity | None, BeforeValidator(blank)] = None
+    cursor: Annotated[str | None, BeforeValidator(blank)] = None
     limit: Annotated[int, Field(ge=1, le=MOST)] = LIMIT
-    compare_to: Annotated[Literal["prior_period"] | None, BeforeValidator(_blank)] = None
+    compare_to: Annotated[Literal["prior_period"] | None, BeforeValidator(blank)] = None
 
 
 class MessagesRequest(MetricsRequest):
     """GET /v1/metrics/messages."""
 
     metric: Literal["sent", "delivered", "failed", "cost_cents"]
-    group_by: Annotated[Literal["channel", "error_code"] | None, BeforeValidator(_blank)] = None
+    group_by: Annotated[Literal["channel", "error_code"] | None, BeforeValidator(blank)] = None
 
 
 class InboundRequest(MetricsRequest):
     """GET /v1/metrics/inbound."""
 
     metric: Literal["received", "cost_cents"]
-    group_by: Annotated[Literal["channel"] | None, BeforeValidator(_blank)] = None
+    group_by: Annotated[Literal["channel"] | None, BeforeValidator(blank)] = None
 
 
 class WebhooksRequest(MetricsRequest):
     """GET /v1/metrics/webhooks."""
 
     metric: Literal["delivered", "failed", "retried"]
-    group_by: Annotated[Literal["endpoint_id", "kind", "http_status_class"] | None, BeforeValidator(_blank)] = None
+    group_by: Annotated[Literal["endpoint_id", "kind", "http_status_class"] | None, BeforeValidator(blank)] = None
 
 
 class Group(TypedDict):

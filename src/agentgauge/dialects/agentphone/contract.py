@@ -25,7 +25,7 @@ from agentgauge.core.errors import (
 )
 from agentgauge.core.operation import Refusal
 from agentgauge.core.time import zone
-from agentgauge.core.wire import Optional, Wire
+from agentgauge.core.wire import Text, Wire
 
 
 def _known_zone(name: str | None) -> str | None:
@@ -56,7 +56,7 @@ class ByAgentRequest(Wire):
     """GET /v1/usage/by-agent."""
 
     period: Literal["week", "month", "year"]
-    tz: Annotated[Optional, AfterValidator(_known_zone)] = None
+    tz: Annotated[Text, AfterValidator(_known_zone)] = None
 
 
 class Limits(TypedDict):

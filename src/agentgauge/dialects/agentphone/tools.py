@@ -42,7 +42,10 @@ async def get_usage(params: GetUsageParams, desk: Desk) -> Answer:
     """The breakdown asked for."""
     for word, wanted in (("days", "daily"), ("months", "monthly")):
         if getattr(params, word) is not None and params.breakdown != wanted:
-            raise InvalidValue(f"{word} goes with breakdown={wanted}, not {params.breakdown}.")
+            raise InvalidValue(
+                f"{word} goes with breakdown={wanted}, not {params.breakdown}.",
+                hint=f"Leave {word} out, or ask breakdown={wanted}.",
+            )
     if params.breakdown == "summary":
         return await _summary(params, desk)
     if params.breakdown == "by_number":

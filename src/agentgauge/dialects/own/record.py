@@ -34,7 +34,9 @@ class RecordParams(Params):
 async def record_metrics(params: RecordParams, desk: Desk) -> Answer:
     """Stores the points that are right, and says which are not and why."""
     if not 0 < len(params.points) <= MOST:
-        raise InvalidValue(f"points takes 1 to {MOST:,} points, not {len(params.points):,}.")
+        raise InvalidValue(
+            f"points takes 1 to {MOST:,} points, not {len(params.points):,}.", hint="Send them in several calls."
+        )
     for index, point in enumerate(params.points, 1):
         if point.get("type", "point") != "point":
             raise InvalidValue(

@@ -78,7 +78,7 @@ def aggregations(asked: Sequence[Mapping[str, Any]] | None, of: Source) -> tuple
             )
         name = each.get("column")
         if name is None and each["type"] != "count":
-            raise InvalidValue(f"the aggregation {each['type']!r} needs a column.")
+            raise InvalidValue(f"the aggregation {each['type']!r} needs a column.", hint="Only count can do without.")
         made = measure(each["type"], _column(str(name), of, "a column") if name else None)
         label = _label(each["type"], str(name), of) if name else found[0].label
         if label not in {known.label for known in found}:

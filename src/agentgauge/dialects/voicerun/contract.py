@@ -29,7 +29,7 @@ from agentgauge.core.errors import (
 from agentgauge.core.operation import Refusal
 from agentgauge.core.time import EARLIEST, FIXED, LATEST, ROUGH, from_local, midnight, zone
 from agentgauge.core.when import When
-from agentgauge.core.wire import Optional, Wire
+from agentgauge.core.wire import Text, Wire
 
 STEPS = {"s": FIXED["second"], "m": FIXED["minute"], "h": FIXED["hour"], "d": ROUGH["day"], "w": ROUGH["week"]}
 """The units of `step`, in ms: Prometheus durations, which know no calendar (4.6, 3)."""
@@ -144,13 +144,13 @@ Tags = Annotated[
 class NamesRequest(Wire):
     """GET /v1/custom-metrics/names."""
 
-    agent_id: Optional = Field(None, alias="agentId")
+    agent_id: Text = Field(None, alias="agentId")
 
 
 class TagsRequest(NamesRequest):
     """GET /v1/custom-metrics/tags."""
 
-    metric_name: Optional = Field(None, alias="metricName")
+    metric_name: Text = Field(None, alias="metricName")
 
 
 class RangeRequest(Wire):
@@ -158,8 +158,8 @@ class RangeRequest(Wire):
 
     start_date: Date = Field(alias="startDate")
     end_date: Date = Field(alias="endDate")
-    agent_id: Optional = Field(None, alias="agentId")
-    environment_id: Optional = Field(None, alias="environmentId")
+    agent_id: Text = Field(None, alias="agentId")
+    environment_id: Text = Field(None, alias="environmentId")
     tags: Tags = None
 
 
@@ -167,7 +167,7 @@ class SumsRequest(RangeRequest):
     """GET /v1/custom-metrics/aggregate and /v1/custom-metrics/daily."""
 
     metric_names: Names = Field(default_factory=list[str], alias="metricNames")
-    timezone: Annotated[Optional, AfterValidator(_zone)] = None
+    timezone: Annotated[Text, AfterValidator(_zone)] = None
     group_by: Names = Field(default_factory=list[str], alias="groupBy")
 
 
@@ -175,7 +175,7 @@ class TimeseriesRequest(RangeRequest):
     """GET /v1/custom-metrics/timeseries."""
 
     metric_name: str = Field(alias="metricName")
-    step: Annotated[Optional, AfterValidator(_step)] = None
+    step: Annotated[Text, AfterValidator(_step)] = None
 
 
 class SessionRequest(Wire):

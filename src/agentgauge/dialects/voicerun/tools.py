@@ -112,9 +112,14 @@ async def query_custom_metrics(params: CustomMetricsParams, desk: Desk) -> Answe
     if (params.session_id is not None) != (params.view == "session"):
         raise InvalidValue("session_id and view=session go together.", hint="Give both or neither.")
     if params.view in ("totals", "daily", "session") and params.interval is not None:
-        raise InvalidValue(f"interval goes with view=timeseries, not {params.view}.")
+        raise InvalidValue(
+            f"interval goes with view=timeseries, not {params.view}.", hint="Leave it out, or ask view=timeseries."
+        )
     if params.view == "session" and (given := [word for word in WINDOWED if getattr(params, word) is not None]):
-        raise InvalidValue(f"{given[0]} does not go with view=session, which shows all points of the session.")
+        raise InvalidValue(
+            f"{given[0]} does not go with view=session, which shows all points of the session.",
+            hint=f"Leave {given[0]} out, or ask another view.",
+        )
     if params.metric_names:
         await _known_names(params.metric_names, desk)
     if params.view == "session":
