@@ -8,7 +8,8 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from agentgauge.config import Settings
     from agentgauge.core.answer import Answer
     from agentgauge.ingest.run import Report
+    from agentgauge.sources import Sources
     from agentgauge.stores.sqlite.sink import SqliteSink
 
 
@@ -56,6 +58,17 @@ class App:
         return SqliteStore(self.store_path)
 
     @property
+    def sources(self) -> Sources:
+        """The configured upstreams."""
+        return self._sources
+
+    @cached_property
+    def _sources(self) -> Sources:
+        from agentgauge.sources import Sources
+
+        return Sources(self.settings.sources_file, self.dialects, [tool.name for tool in self._all_tools], self.clock)
+
+    @property
     def tools(self) -> tuple[Tool[Any], ...]:
         """The tools on offer; those that write only where writing is allowed."""
         return tuple(tool for tool in self._all_tools if self.settings.allow_write or not tool.writes)
@@ -73,6 +86,7 @@ class App:
             now=self.clock(),
             tz=self.settings.tz,
             guards=[dialect.guard for dialect in self.dialects if dialect.guard],
+            elsewhere=self.sources.of(self.settings.org) if self._has_sources else None,
             take=self.take if self.settings.allow_write else None,
         )
 
@@ -84,6 +98,11 @@ class App:
         """
         tool = find_tool(self._all_tools if self._switched_off(name) else self.tools, name)
         return await call(tool, arguments, self.desk())
+
+    @cached_property
+    def _has_sources(self) -> bool:
+        """Whether there is anything to configure; a start without has nothing of it to load."""
+        return self.settings.sources_file.exists()
 
     @cached_property
     def _all_tools(self) -> tuple[Tool[Any], ...]:
@@ -120,7 +139,17 @@ class App:
         from agentgauge.faces.mcp import run_stdio
 
         gc.freeze()  # what was imported stays for good; collections while calls run need not look at it again
-        await run_stdio(self)
+        async with self.open():
+            await run_stdio(self)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[App]:
+        """The application; at the end, what it opened to ask vendors is closed."""
+        try:
+            yield self
+        finally:
+            if "_sources" in vars(self):
+                await self.sources.close()
 
 
 @cache

@@ -35,6 +35,11 @@ class Settings(BaseModel):
     allow_write: bool = False
     """Whether tools may write."""
 
+    @property
+    def sources_file(self) -> Path:
+        """The file that configures upstream sources (see `agentgauge.sources`); there need not be one."""
+        return self.home / "sources.toml"
+
     @field_validator("home")
     @classmethod
     def _expanded(cls, home: Path) -> Path:

@@ -93,10 +93,11 @@ class Serving:
         """What cursors are signed with; every server on this home has the same."""
         return self.control.secret("cursors")
 
-    def close(self) -> None:
-        """Folds every write-ahead log into its file."""
+    async def close(self) -> None:
+        """Folds every write-ahead log into its file, and lets go of the vendors."""
         for each in self._organisations.values():
-            each.close()
+            async with each.app.open():
+                each.close()
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ def application(serving: Serving, hosts: Sequence[str] = ()) -> ASGIApp:
     async def lifespan(_: object) -> AsyncGenerator[None]:
         async with server.session_manager.run():
             yield
-        serving.close()
+        await serving.close()
 
     return rest.build(serving, Trust(hosts), endpoint, lifespan)
 

@@ -96,7 +96,8 @@ class Answer:
     as_of: int | None = None
     states_freshness: bool = True
     """False for listings that stand outside time."""
-    exact: bool = True
+    states_exact: bool = True
+    """False where a vendor does not say how exact its numbers are."""
     approximate: str = ""
     total: Cell | Totals = None
     has_total: bool = False
@@ -185,7 +186,7 @@ class Answer:
             parts.append(f"{_stamp(self.window.start, self.tz)} to {_stamp(self.window.end, self.tz)} {zone}")
             if self.states_freshness:
                 parts.append(self._as_of_words())
-            parts.append(self.approximate or "exact")
+            parts += [self.approximate or "exact"] if self.states_exact else []
         return ", ".join(parts)
 
     def _as_of_words(self) -> str:

@@ -117,6 +117,8 @@ async def check_keys(query: Query, answer: Answer, desk: Desk) -> Answer:
     Raises:
         UnknownName: a metadata or label key that no event has, with the nearest that exist.
     """
+    if desk.offers is not None:  # a vendor refuses what it does not know by itself
+        return answer
     used = [name for name in (*query.group_by, *(each.field for each in query.where)) if name.partition(".")[0] in MAPS]
     if used and (_looks_empty(query, answer) or any(each.operator == "IS_NULL" for each in query.where)):
         for name in dict.fromkeys(used):

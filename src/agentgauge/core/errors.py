@@ -11,8 +11,12 @@ GaugeError
 │   ├── TooLarge              a body over its limit
 │   ├── WindowTooLarge        more buckets than an answer may hold
 │   ├── Unsupported           a source cannot answer this; says what it can
+│   ├── SourceRefused         a source's key or address is wrong, or it will not take the question
 │   └── Forbidden             the caller's role, tier or scope does not allow it
 ├── UpstreamError             a vendor's API failed or answered nonsense
+│   ├── UpstreamUnreachable   no connection, or no answer in time
+│   ├── UpstreamLimited       it asks to come back later
+│   └── UpstreamGarbled       its answer cannot be read
 └── StoreError                our side: the data file or the disk
     ├── StoreBusy             another writer holds the store; try again
     ├── StoreCorrupt          the file is damaged or not ours
@@ -143,6 +147,18 @@ class Unsupported(CallerError):
     code = "UNSUPPORTED"
 
 
+class SourceRefused(CallerError):
+    """Raised when a source refuses us: its key is missing or wrong, or it does not take the question."""
+
+    code = "SOURCE_REFUSED"
+
+
+class SourceNotFound(SourceRefused):
+    """Raised by a 404 of a source: it has no such endpoint, or no such thing."""
+
+    code = "SOURCE_NOT_FOUND"
+
+
 class Forbidden(CallerError):
     """Raised when the caller's scope, role or tier does not allow the question."""
 
@@ -153,6 +169,24 @@ class UpstreamError(GaugeError):
     """Raised when a vendor's API fails or answers something that cannot be read."""
 
     code = "UPSTREAM"
+
+
+class UpstreamUnreachable(UpstreamError):
+    """Raised when a vendor's API cannot be reached, or does not answer within the deadline."""
+
+    code = "UPSTREAM_UNREACHABLE"
+
+
+class UpstreamLimited(UpstreamError):
+    """Raised when a vendor's API asks to come back later, or its known limit is used up."""
+
+    code = "UPSTREAM_LIMITED"
+
+
+class UpstreamGarbled(UpstreamError):
+    """Raised by a vendor's answer that cannot be read: no JSON, cut off, or of another shape."""
+
+    code = "UPSTREAM_GARBLED"
 
 
 class StoreError(GaugeError):

@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from agentgauge.core.parse import Params
     from agentgauge.core.query import Extent, Filter, Query, Values
     from agentgauge.core.table import Table
+    from agentgauge.core.upstream import Upstream
     from agentgauge.core.wire import Wire
 
 P = TypeVar("P", bound="Params")
 Q = TypeVar("Q", bound="Wire")
 
+LOCAL = "local"
+"""The source that is the store of this machine."""
 READ = "metrics:read"
 WRITE = "metrics:write"
 
@@ -66,12 +69,46 @@ class Desk(Protocol):
         ...
 
     @property
+    def name(self) -> str:
+        """The source that it asks: `local`, or the name of a configured upstream."""
+        ...
+
+    @property
     def sources(self) -> Sequence[str]:
         """The names that `source` may take."""
         ...
 
+    @property
+    def offers(self) -> Mapping[str, str] | None:
+        """Tool -> what it can be asked here, in words; None where every tool can be asked everything."""
+        ...
+
+    def default(self, tool: str) -> Sequence[str]:
+        """The sources of a tool whose call names none."""
+        ...
+
+    def at(self, source: str, question: str) -> Desk:
+        """The desk of another source, for one question: the same text is the same question.
+
+        Raises:
+            UnknownName: with the valid sources.
+        """
+        ...
+
     async def ask(self, query: Query) -> Table:
-        """The answer to a question."""
+        """The answer to a question.
+
+        Raises:
+            Unsupported: where the source cannot answer it exactly, saying what it can.
+        """
+        ...
+
+    async def ask_together(self, queries: Sequence[Query]) -> Table:
+        """The answers to several questions over one window, in the same buckets and groups, side by side."""
+        ...
+
+    async def call(self, operation: Operation[Q], request: Q) -> Table:
+        """The answer of a wire endpoint, for what no single question says."""
         ...
 
     async def extents(self) -> Sequence[Extent]:
@@ -121,16 +158,27 @@ class Tool(Generic[P]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Operation(Generic[Q]):
-    """One wire endpoint: how it is asked, how it is answered from our store, and how the answer is spelled."""
+class Endpoint(Generic[Q]):
+    """One wire endpoint as a client sees it: how it is asked, and how its answer is read."""
 
     name: str
     """The operation's id in OpenAPI."""
-    summary: str
     method: str
     path: str
     """`{x}` is a path parameter, `{x:path}` one that may hold slashes. The rest is query (GET) or body (POST)."""
     request: type[Q]
+    decode: Callable[[Q, Sequence[Any]], Table] | None = None
+    """The vendor's pages, parsed, as the Table that `answer` gives. Pure and lenient: optional fields, older shapes,
+    numbers as strings. Raises KeyError, TypeError or ValueError where a page cannot be read. None: never asked."""
+    next_page: Callable[[Q, Any], Q | None] | None = None
+    """The request of the page after this one; None after the last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation(Endpoint[Q]):
+    """One wire endpoint that we serve too: how it is answered from our store, and how the answer is spelled."""
+
+    summary: str
     body: Any
     """A TypedDict of the 200 body: for OpenAPI, tests and pyright; never run per point."""
     answer: Callable[[Q, Desk], Awaitable[Table]]
@@ -168,3 +216,5 @@ class Dialect:
     statuses: tuple[int, ...] = ()
     """The error statuses it may answer with."""
     request_id_header: str | None = None
+    upstream: Callable[[], Upstream] | None = None
+    """Loads how its real API is asked in place of a store (never, where no source is configured); None: it is not."""

@@ -76,10 +76,14 @@ TIMES = {"from": "start", "to": "end", "timezone": "tz", "groupBy": "group_by"}
 """Aliases that several contracts share."""
 
 
+LEAST_BUDGET = 100
+"""The smallest budget an answer may have, in tokens."""
+
+
 class Common(Params):
     """The words most tools take. A tool inherits only the groups of words that it honours."""
 
-    budget: int = Field(800, ge=100, le=8_000, description="tokens, 100-8000")
+    budget: int = Field(800, ge=LEAST_BUDGET, le=8_000, description="tokens, 100-8000")
     source: Words | None = None
 
 

@@ -7,7 +7,7 @@ which measures add up) and holds no Query, so joins, bundles and decoded upstrea
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -65,7 +65,8 @@ class Table:
     prior: Table | None = None
     """The same question over the window just before, where a wire asks for both at once."""
     as_of: int | None = None
-    exact: bool = True
+    exact: bool | None = True
+    """None: whoever gave it does not say."""
     bound: float = 0.0
     """When not exact: how far a quantile may be off, as a share of its value."""
     notes: tuple[str, ...] = ()
@@ -111,6 +112,55 @@ def nothing(query: Query, as_of: int | None) -> Table:
     )
 
 
+def gathered(
+    window: Window,
+    grid: Sequence[int],
+    measures: Sequence[Measure],
+    rows: Iterable[tuple[int, Key, Mapping[str, Cell]]],
+    *,
+    bucket: Bucket | None = None,
+    group_by: tuple[str, ...] = (),
+    as_of: int | None = None,
+    notes: tuple[str, ...] = (),
+) -> Table:
+    """A Table of rows as a vendor's pages have them: bucket, group and a value per measure, in any order.
+
+    Totals are those of the measures that add; of the others they are null where a group has several rows. What a
+    vendor does not state about exactness is not claimed.
+    """
+    listed = list(rows)
+    groups = list(dict.fromkeys(key for _, key, _ in listed)) if group_by else [()]
+    place = {key: index for index, key in enumerate(groups)}
+    spots = [(at, place[key], cells) for at, key, cells in listed]
+    spots.sort(key=lambda spot: spot[:2])
+    of_group: list[list[Mapping[str, Cell]]] = [[] for _ in groups]
+    for _, of, cells in spots:
+        of_group[of].append(cells)
+    return Table(
+        window=window,
+        edges=grid,
+        bucket=bucket,
+        group_by=group_by,
+        measures=tuple(measures),
+        groups=groups,
+        at=[at for at, _, _ in spots],
+        of=[of for _, of, _ in spots],
+        values={each.label: [cells.get(each.label) for _, _, cells in spots] for each in measures},
+        totals={each.label: [_whole(each, own) for own in of_group] for each in measures},
+        total={each.label: _whole(each, [cells for _, _, cells in spots]) for each in measures},
+        as_of=as_of,
+        exact=None,
+        notes=notes,
+    )
+
+
+def _whole(each: Measure, rows: Sequence[Mapping[str, Cell]]) -> Cell:
+    column = [row.get(each.label) for row in rows]
+    if each.adds:
+        return _added(column)
+    return column[0] if len(column) == 1 else None
+
+
 def join(tables: Sequence[Table]) -> Table:
     """Several datasets side by side: the union of their groups, all their measures, the oldest `as_of`.
 
@@ -146,7 +196,7 @@ def join(tables: Sequence[Table]) -> Table:
         total={label: value for table in tables for label, value in table.total.items()},
         other=None,
         as_of=None if None in known else min((each for each in known if each is not None), default=None),
-        exact=all(table.exact for table in tables),
+        exact=_all_exact([table.exact for table in tables]),
         bound=max(table.bound for table in tables),
         rows_overlap=any(table.rows_overlap for table in tables),
         notes=tuple(dict.fromkeys(note for table in tables for note in table.notes)),
@@ -172,6 +222,11 @@ def cut(table: Table, n: int) -> Table:
         totals={label: column[:n] for label, column in table.totals.items()},
         other=Other(groups=len(table.groups) - n, totals=rest),
     )
+
+
+def _all_exact(given: Sequence[bool | None]) -> bool | None:
+    """True when all are exact, False when one is known not to be, else not stated."""
+    return False if False in given else None if None in given else True
 
 
 def _added(column: Sequence[Cell]) -> Cell:

@@ -1,6 +1,6 @@
 """A request as a vendor spells it: the models of wire requests, their codecs, and what is wrong with one in our words.
 
-Above: dialects' `contract` modules declare requests; the REST face reads them, the upstream client will write them.
+Above: dialects' `contract` modules declare requests; the REST face reads them, the upstream desk writes them.
 Below: pydantic. A codec stands on its field, where every vendor's differ.
 """
 
@@ -29,6 +29,11 @@ def blank(value: Any) -> Any:
 
 Text = Annotated[str | None, BeforeValidator(blank)]
 """A string that may be left out; given empty, it is left out too."""
+
+
+def written(request: Wire) -> dict[str, Any]:
+    """The parameters that were set, as the vendor spells them; the reverse of `read`. What is None is left out."""
+    return request.model_dump(by_alias=True, exclude_none=True, exclude_unset=True)
 
 
 def read(kind: type[W], given: Mapping[str, Any], *, where: str = "query", paths: frozenset[str] = frozenset()) -> W:

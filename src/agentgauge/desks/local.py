@@ -11,16 +11,18 @@ import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from anyio import to_thread
 
-from agentgauge.core.errors import Forbidden
-from agentgauge.core.operation import Principal, Written
+from agentgauge.core.errors import Forbidden, unknown_name
+from agentgauge.core.operation import LOCAL, Principal, Written
 from agentgauge.core.query import Measure, Query, Values
+from agentgauge.core.table import join
 from agentgauge.core.time import EARLIEST, LATEST, Window
 
 if TYPE_CHECKING:
+    from agentgauge.core.operation import Desk, Operation, Q
     from agentgauge.core.query import Extent, Filter, Store
     from agentgauge.core.table import Table
 
@@ -32,6 +34,23 @@ COUNT = Measure("count", None, "count")
 Guard = Callable[["Query", Principal], "Query"]
 
 
+class Elsewhere(Protocol):
+    """The upstreams that one organisation may use."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Their names."""
+        ...
+
+    def default(self, tool: str) -> Sequence[str]:
+        """The sources of a tool whose call names none."""
+        ...
+
+    def desk(self, source: str, question: str, near: Desk) -> Desk:
+        """The desk of one of them, for a question put at another desk."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalDesk:
     """One caller's view of a store at one instant."""
@@ -41,11 +60,51 @@ class LocalDesk:
     tz: str
     who: Principal = field(default_factory=Principal)
     guards: Sequence[Guard] = ()
-    sources: Sequence[str] = ("local",)
+    elsewhere: Elsewhere | None = None
+    """The upstreams that the organisation may use."""
     secret: bytes = b""
     """What cursors are signed with."""
     take: Callable[[Sequence[Mapping[str, Any]]], Written] | None = None
     """Checks and stores event lines; None where writing is off."""
+
+    @property
+    def name(self) -> str:
+        """What `source` calls it."""
+        return LOCAL
+
+    @property
+    def offers(self) -> None:
+        """Every tool can be asked everything."""
+        return None
+
+    @property
+    def sources(self) -> Sequence[str]:
+        """The names that `source` may take."""
+        return (LOCAL, *(self.elsewhere.names if self.elsewhere else ()))
+
+    def default(self, tool: str) -> Sequence[str]:
+        """The sources of a tool whose call names none."""
+        return self.elsewhere.default(tool) if self.elsewhere else (LOCAL,)
+
+    def at(self, source: str, question: str) -> Desk:
+        """The desk of a source, for one question.
+
+        Raises:
+            UnknownName: with the valid sources.
+        """
+        if source == LOCAL:
+            return self
+        if self.elsewhere is None or source not in self.elsewhere.names:
+            raise unknown_name("a source", source, self.sources)
+        return self.elsewhere.desk(source, question, self)
+
+    async def ask_together(self, queries: Sequence[Query]) -> Table:
+        """The answers to several questions over one window, side by side."""
+        return join([await self.ask(query) for query in queries])
+
+    async def call(self, operation: Operation[Q], request: Q) -> Table:
+        """The answer of a wire endpoint, from the store."""
+        return await operation.answer(request, self)
 
     async def ask(self, query: Query) -> Table:
         """The store's answer to the question, once every guard has let it pass or narrowed it."""

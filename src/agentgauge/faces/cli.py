@@ -18,9 +18,11 @@ import click
 
 from agentgauge import __version__
 from agentgauge.core.errors import CallerError, GaugeError, InvalidValue, StoreError, UpstreamError
-from agentgauge.faces import clients, keys, progress
+from agentgauge.faces import clients, keys, progress, sources
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from agentgauge.core.answer import Answer
 
 DONE, FAULT, WRONG, FAILED, REJECTED = range(5)
@@ -46,6 +48,15 @@ class Application(Protocol):
 
     async def call(self, name: str, arguments: Mapping[str, Any] | None) -> Answer:
         """A tool's answer."""
+        ...
+
+    def open(self) -> AbstractAsyncContextManager[Application]:
+        """The application, for as long as it is asked."""
+        ...
+
+    @property
+    def sources(self) -> sources.Sources:
+        """The configured upstreams."""
         ...
 
     def import_names(
@@ -141,6 +152,7 @@ def commands(
     group.add_command(_install())
     group.add_command(_serve(serve))
     group.add_command(keys.keys_group(open_keys))
+    group.add_command(sources.sources_group(lambda org: make(org).sources))
     return group
 
 
@@ -212,7 +224,7 @@ def _ask(make: Callable[[str | None], Application]) -> click.Command:
     @click.pass_obj
     def ask(obj: str | None, tool: str, words: tuple[str, ...], as_json: bool, org: str | None) -> None:
         """Ask a tool, as a model would: ask get_message_metrics metric=sent interval=1h group_by=channel."""
-        _print(anyio.run(make(org or obj).call, tool, arguments(words)), as_json)
+        _print(anyio.run(_called, make(org or obj), tool, arguments(words)), as_json)
 
     return ask
 
@@ -227,9 +239,14 @@ def _describe(make: Callable[[str | None], Application]) -> click.Command:
     def describe(obj: str | None, dataset: str | None, search: str | None, as_json: bool, org: str | None) -> None:
         """Say what is here: the datasets, or the fields of one."""
         asked = {"dataset": dataset, "search": search, "limit": 50, "budget": 8_000}
-        _print(anyio.run(make(org or obj).call, "describe_metrics", asked), as_json)
+        _print(anyio.run(_called, make(org or obj), "describe_metrics", asked), as_json)
 
     return describe
+
+
+async def _called(app: Application, tool: str, given: Mapping[str, Any]) -> Answer:
+    async with app.open():
+        return await app.call(tool, given)
 
 
 def _install() -> click.Command:

@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from typing_extensions import TypedDict
 
 from agentgauge.core.errors import (
@@ -22,6 +22,7 @@ from agentgauge.core.errors import (
     WindowTooLarge,
 )
 from agentgauge.core.operation import Refusal
+from agentgauge.core.time import iso_z
 from agentgauge.core.wire import Wire, blank
 
 Granularity = Literal["minute", "hour", "day"]
@@ -55,7 +56,9 @@ def _instant(value: Any) -> Any:
     return int(moment.timestamp()) * 1_000 + moment.microsecond // 1_000
 
 
-Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
+Instant = Annotated[
+    int, BeforeValidator(_instant), PlainSerializer(iso_z), WithJsonSchema({"type": "string", "format": "date-time"})
+]
 
 
 class MetricsRequest(Wire):

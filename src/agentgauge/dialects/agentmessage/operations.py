@@ -29,6 +29,7 @@ from agentgauge.dialects.agentmessage.contract import (
     MetricsRequest,
     WebhooksRequest,
 )
+from agentgauge.dialects.agentmessage.decode import decode, next_page
 from agentgauge.dialects.agentmessage.translate import Traffic, counted
 
 if TYPE_CHECKING:
@@ -199,6 +200,8 @@ def _operation(name: str, path: str, summary: str, request: type[R]) -> Operatio
         body=Body,
         answer=answer,
         encode=encode,
+        decode=decode,
+        next_page=next_page,
         headers={"Cache-Control": "private, max-age=30"},
     )
 

@@ -19,7 +19,7 @@ from agentgauge.core.asking import (
     zone_of,
 )
 from agentgauge.core.catalog import dataset
-from agentgauge.core.fit import present
+from agentgauge.core.fit import chosen_bucket, present
 from agentgauge.core.operation import Tool
 from agentgauge.core.parse import TIMES, Bucketed, Compared, Conditions, Words, conditions
 from agentgauge.core.query import Query
@@ -82,6 +82,8 @@ def _window(params: MessageParams, desk: Desk, tz: str, interval: Bucket | None)
     if params.start is None and params.end is None:
         return recent_buckets(desk.now, interval, tz, default_ms=default)
     window = window_of(params, desk, tz, default_ms=default)
+    if interval is None and desk.offers is not None:  # the vendor's own buckets are at least minutes
+        interval = max(chosen_bucket(window, tz), Bucket("minute"), key=lambda each: each.rough_ms)
     return align(window, interval) if interval else window
 
 

@@ -1,0 +1,365 @@
+"""Requests to vendors' APIs: one client per source, retries, a deadline, and every failure in our own words.
+
+Above: the upstream desk. Below: httpx2 (loaded with the first request) and the kept answers. Here alone a secret is
+read: it goes into the Authorization header, and nowhere else. Rules: design section 6.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import random
+import re
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote as url_quote
+from urllib.parse import urlsplit
+
+import anyio
+import orjson
+
+from agentgauge import __version__
+from agentgauge.core.errors import (
+    SourceNotFound,
+    SourceRefused,
+    TooLarge,
+    UpstreamError,
+    UpstreamGarbled,
+    UpstreamLimited,
+    UpstreamUnreachable,
+    clean,
+)
+from agentgauge.core.wire import written
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from agentgauge.core.operation import Endpoint
+    from agentgauge.core.upstream import Upstream
+    from agentgauge.desks.kept import Kept
+
+TRIES = 4
+"""How often one request is sent at most."""
+RETRIED = frozenset({429, 502, 503, 504})
+"""The statuses that may pass by themselves (design section 6)."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
+CONNECT_S = 5.0
+BODY_LIMIT = 64 << 20
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_PARAMETER = re.compile(r"{(\w+)(:path)?}")
+_TOLD = 300
+"""How much of a vendor's own words is passed on, in characters."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One configured source: its address, its key and its client, shared by all questions."""
+
+    name: str
+    upstream: Upstream
+    base_url: str
+    secret: Callable[[], str]
+    """The value of the Authorization header's credentials. Raises SourceRefused naming the variable to set."""
+    variables: str
+    """The environment variables that hold them, for messages."""
+    timeout_s: float = 30.0
+    _clients: list[Any] = field(default_factory=list[Any])
+
+    @property
+    def client(self) -> httpx2.AsyncClient:
+        """The client, made with the first request."""
+        if not self._clients:
+            import logging
+
+            import httpx2
+
+            logging.getLogger("httpx2").setLevel(logging.WARNING)  # it would log every address, query included
+            self._clients.append(
+                httpx2.AsyncClient(
+                    timeout=httpx2.Timeout(self.timeout_s, connect=CONNECT_S),
+                    follow_redirects=True,
+                    max_redirects=5,
+                    headers={"User-Agent": f"agentgauge/{__version__}", "Accept": "application/json"},
+                    event_hooks={"request": [_only_safe]},
+                )
+            )
+        return self._clients[0]
+
+    @cached_property
+    def identity(self) -> str:
+        """What tells answers of this address and key from those of another; not the key itself."""
+        return hashlib.sha256(f"{self.base_url}\0{self.secret()}".encode()).hexdigest()
+
+    def authorization(self) -> str:
+        """The header's value."""
+        if self.upstream.auth == "basic":
+            return "Basic " + base64.b64encode(self.secret().encode()).decode()
+        return "Bearer " + self.secret()
+
+    async def close(self) -> None:
+        """Lets go of its connections."""
+        while self._clients:
+            await self._clients.pop().aclose()
+
+
+async def _only_safe(request: httpx2.Request) -> None:
+    """Nothing, for https, or http on this machine; also where a vendor redirects to."""
+    if not is_safe(str(request.url)):
+        raise SourceRefused(
+            f"{request.url.scheme}://{request.url.host} is neither https nor on this machine.",
+            hint="Nothing was sent there. Set base_url to an https address.",
+        )
+
+
+def is_safe(url: str) -> bool:
+    """Whether a secret may be sent there: https, or http on loopback."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+
+
+@dataclass(frozen=True)
+class HttpChannel:
+    """The requests of one question: they share its deadline and its organisation's kept answers."""
+
+    connection: Connection
+    kept: Kept
+    max_age_s: float
+    ends: float
+    """When the question must be answered, on the monotonic clock."""
+
+    async def send(self, endpoint: Endpoint[Any], request: Any) -> Any:
+        """The parsed body of the answer to one request, kept or fresh.
+
+        Raises:
+            SourceRefused: the key, the address or the question is wrong, in the vendor's words.
+            UpstreamError: no answer in time, one that asks to come back later, or one that cannot be read.
+        """
+        method, url, query, body = spelled(self.connection.base_url, endpoint, request)
+        key = hashlib.sha256(orjson.dumps([self.connection.identity, method, url, query, body.decode()])).hexdigest()
+        if (known := self.kept.answer(key)) is not None:
+            return orjson.loads(known)
+        name = self.connection.name
+        try:
+            with anyio.fail_after(max(self.ends - time.monotonic(), 0)):
+                found, headers = await self._tried(endpoint, method, url, query, body)
+        except TimeoutError:
+            raise UpstreamUnreachable(
+                f"{name} did not answer within {self.connection.timeout_s:g} seconds.",
+                hint="Ask a shorter window, or set a longer timeout for the source.",
+            ) from None
+        parsed = _parsed(name, found, headers)
+        self.kept.keep(key, found, max_age(headers, self.max_age_s))
+        return parsed
+
+    async def _tried(
+        self, endpoint: Endpoint[Any], method: str, url: str, query: Mapping[str, str], body: bytes
+    ) -> tuple[bytes, Mapping[str, str]]:
+        """Body and headers of a success, after as many tries as it takes and is allowed."""
+        import httpx2
+
+        error: UpstreamError = UpstreamUnreachable(f"{self.connection.name} was not reached.")
+        for attempt in range(TRIES):
+            self._within_limits(endpoint)
+            wait: float | None = None
+            try:
+                async with self._sent(method, url, query, body) as response:
+                    found = await _limited(response)
+                    if response.status_code not in RETRIED:
+                        self._refused(response, found)
+                        return found, response.headers
+                    wait = retry_after(response.headers.get("retry-after"))
+                    error = self._later(response, found, wait)
+            except (httpx2.ConnectError, httpx2.ConnectTimeout) as failure:
+                error = self._unreachable(failure)
+            except httpx2.TooManyRedirects:
+                raise SourceRefused(f"{self.connection.name} redirects in a circle.", hint=_BASE) from None
+            except (httpx2.TransportError, httpx2.DecodingError) as failure:
+                error = self._broken(failure)
+            pause = random.uniform(0.5, 1) * min(FIRST_PAUSE_S * 2**attempt, LONGEST_PAUSE_S)
+            pause = pause if wait is None else wait
+            if attempt == TRIES - 1 or time.monotonic() + pause >= self.ends:
+                break
+            await anyio.sleep(pause)
+        raise error
+
+    @asynccontextmanager
+    async def _sent(
+        self, method: str, url: str, query: Mapping[str, str], body: bytes
+    ) -> AsyncGenerator[httpx2.Response]:
+        headers = {"Authorization": self.connection.authorization()}
+        if body:
+            headers["Content-Type"] = "application/json"
+        client = self.connection.client
+        async with client.stream(method, url, params=query or None, content=body or None, headers=headers) as response:
+            yield response
+
+    def _within_limits(self, endpoint: Endpoint[Any]) -> None:
+        """Counts the request against the limits that the vendor is known to have.
+
+        Raises:
+            UpstreamLimited: when one is used up, with when it will be free again.
+        """
+        for limit in self.connection.upstream.limits:
+            if endpoint.name not in limit.endpoints:
+                continue
+            meter = f"{self.connection.identity}:{','.join(sorted(limit.endpoints))}"
+            count, oldest = self.kept.spent(meter, limit.seconds)
+            if count >= limit.requests:
+                left = limit.seconds - (time.time() - (oldest or 0) / 1_000)
+                raise UpstreamLimited(
+                    f"{self.connection.name} allows {limit.requests} such requests in {_span(limit.seconds)}"
+                    f"{f' ({limit.why})' if limit.why else ''}; they are used up.",
+                    hint=f"Ask again in {_span(left)}.",
+                )
+            self.kept.spend(meter, limit.seconds)
+
+    def _refused(self, response: httpx2.Response, body: bytes) -> None:
+        """Nothing, when it is a success."""
+        status, name = response.status_code, self.connection.name
+        if response.is_success:
+            return
+        said = told(body)
+        if status in (401, 403):
+            moved = response.url.host != urlsplit(self.connection.base_url).hostname
+            why = f"It redirected to {response.url.host}, which is not sent the key. {_BASE}" if moved else ""
+            what = "did not take the key" if status == 401 else "does not allow this key to ask that"
+            raise SourceRefused(
+                f"{name} {what} ({status}{said}).",
+                hint=why or f"Set {self.connection.variables} to a valid key for it.",
+            )
+        if status == 404:
+            raise SourceNotFound(f"{name} has nothing there (404{said}).", hint=_BASE)
+        if status == 413:
+            raise TooLarge(f"{name} finds the question too large (413{said}).", hint="Filter by fewer values.")
+        if status < 400:
+            raise SourceRefused(f"{name} redirects to nowhere ({status}).", hint=_BASE)
+        if status < 500:
+            raise SourceRefused(f"{name} refused the question ({status}{said}).", hint="Change what it names.")
+        raise UpstreamError(f"{name} failed ({status}{said}).", hint="It is on the vendor's side: try again later.")
+
+    def _later(self, response: httpx2.Response, body: bytes, wait: float | None) -> UpstreamError:
+        status, name = response.status_code, self.connection.name
+        when = "in a moment" if wait is None else f"in {_span(wait)}"
+        if status == 429:
+            return UpstreamLimited(f"{name} asks for fewer requests (429{told(body)}).", hint=f"Ask again {when}.")
+        return UpstreamUnreachable(f"{name} is not available ({status}{told(body)}).", hint=f"Ask again {when}.")
+
+    def _unreachable(self, failure: Exception) -> UpstreamError:
+        host = urlsplit(self.connection.base_url).netloc
+        return UpstreamUnreachable(
+            f"{self.connection.name} cannot be reached at {host} ({_words(failure)}).",
+            hint="Check base_url and the network.",
+        )
+
+    def _broken(self, failure: Exception) -> UpstreamError:
+        return UpstreamUnreachable(
+            f"the answer of {self.connection.name} broke off ({_words(failure)}).", hint="Ask again in a moment."
+        )
+
+
+_BASE = "Check base_url of the source."
+
+
+def spelled(base_url: str, endpoint: Endpoint[Any], request: Any) -> tuple[str, str, dict[str, str], bytes]:
+    """A request as method, address, query and body, as the vendor documents them.
+
+    A base address that ends in the first part of the endpoint's path (`.../api/v1`) is not given it twice.
+    """
+    given = written(request)
+    paths = {name: url_quote(str(given.pop(name)), safe="/" if kind else "") for name, kind in _named(endpoint.path)}
+    path = _PARAMETER.sub(lambda match: paths[match[1]], endpoint.path)
+    base = base_url.rstrip("/")
+    mount = urlsplit(base).path
+    address = base + (path[len(mount) :] if mount and path.startswith(mount + "/") else path)
+    if endpoint.method == "POST":
+        return "POST", address, {}, orjson.dumps(given)
+    return endpoint.method, address, {name: _text(value) for name, value in given.items()}, b""
+
+
+def _named(path: str) -> list[tuple[str, bool]]:
+    return [(match[1], bool(match[2])) for match in _PARAMETER.finditer(path)]
+
+
+def _text(value: Any) -> str:
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+
+
+async def _limited(response: httpx2.Response) -> bytes:
+    found = bytearray()
+    async for part in response.aiter_bytes():
+        found += part
+        if len(found) > BODY_LIMIT:
+            raise UpstreamGarbled(f"an answer of more than {BODY_LIMIT >> 20} MiB.", hint="Ask a shorter window.")
+    return bytes(found)
+
+
+def _parsed(name: str, body: bytes, headers: Mapping[str, str]) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        kind = headers.get("content-type", "no content type").partition(";")[0]
+        raise UpstreamGarbled(
+            f"{name} answered something that is not JSON ({clean(kind)[:40]}, {len(body)} bytes).", hint=_BASE
+        ) from None
+
+
+def retry_after(value: str | None) -> float | None:
+    """Seconds to wait, of either form of the header: a number of seconds, or an HTTP date."""
+    if not value:
+        return None
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        return max(parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
+    except ValueError:
+        return None
+
+
+def max_age(headers: Mapping[str, str], otherwise: float) -> float:
+    """For how many seconds an answer may be used again."""
+    control = headers.get("cache-control", "").lower()
+    if "no-store" in control or "no-cache" in control:
+        return 0
+    if match := re.search(r"max-age=(\d+)", control):
+        age = headers.get("age", "0")
+        return int(match[1]) - (int(age) if age.isdecimal() else 0)
+    return otherwise
+
+
+def told(body: bytes) -> str:
+    """The vendor's own words about an error, of any of the envelopes: `: code: message (details)`, or nothing."""
+    try:
+        said = _said(orjson.loads(body))
+    except orjson.JSONDecodeError:
+        said = ""
+    return f": {clean(said)[:_TOLD]}" if said else ""
+
+
+_WORDS = ("code", "message", "error", "detail", "details", "msg")
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, Mapping):
+        parts = [_said(value[word]) for word in _WORDS if value.get(word) and value[word] is not value]  # type: ignore[reportUnknownArgumentType]
+        return ": ".join(dict.fromkeys(part for part in parts if part)) or orjson.dumps(value).decode()
+    if isinstance(value, list):
+        return "; ".join(_said(each) for each in value)  # type: ignore[reportUnknownVariableType]
+    return "" if value is None or isinstance(value, bool) else str(value)
+
+
+def _words(failure: Exception) -> str:
+    return clean(str(failure))[:120] or type(failure).__name__
+
+
+def _span(seconds: float) -> str:
+    """A length of time in words, rounded up."""
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= size * 2 or (seconds >= size and seconds % size == 0):
+            count = -(-seconds // size)
+            return f"{count:.0f} {unit}{'s' if count != 1 else ''}"
+    return f"{max(1, -(-seconds // 1)):.0f} s"

@@ -1,0 +1,270 @@
+"""The configured sources: upstream APIs by name, read once from `sources.toml` in the home folder.
+
+Above: the composition root. Below: tomllib, pydantic, the dialects' declarations, the upstream desk. A secret stands in
+an environment variable that the file names, never in the file.
+
+    [sources.phone]
+    dialect = "agentphone"
+    secret = "AGENTPHONE_API_KEY"         # the variable that holds the key
+    base_url = "https://api.agentphone.ai"  # the dialect's own, where it has one
+    organisations = ["default"]           # who may ask it; left out: only default
+    timeout = 30                          # seconds a question may take
+    max_age = 60                          # seconds an answer may be used again where the vendor does not say
+
+    [defaults]
+    usage_by_agent = ["local", "phone"]   # the sources of a tool whose call names none
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from agentgauge.core.errors import InvalidValue, SourceRefused, unknown_name
+from agentgauge.core.operation import LOCAL, Dialect
+from agentgauge.desks.http import Connection, HttpChannel, is_safe
+from agentgauge.desks.kept import Kept
+from agentgauge.desks.upstream import UpstreamDesk
+
+if TYPE_CHECKING:
+    from agentgauge.core.operation import Desk
+    from agentgauge.core.upstream import Upstream
+
+NAME = r"[a-z0-9][a-z0-9_-]{0,62}"
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Names = Annotated[list[str], BeforeValidator(_listed)]
+
+
+class Source(BaseModel):
+    """One `[sources.<name>]` of the file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dialect: str
+    secret: str
+    """The variable that holds the key; of a basic pair, the secret half."""
+    user: str | None = None
+    """Of a basic pair, the variable that holds the public half."""
+    base_url: str = ""
+    organisations: Names = Field(default_factory=lambda: ["default"])
+    timeout: float = Field(30.0, gt=0, le=600)
+    max_age: float | None = Field(None, ge=0, le=86_400)
+
+
+class Configured(BaseModel):
+    """The whole file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sources: dict[Annotated[str, Field(pattern=f"^{NAME}$")], Source] = Field(default_factory=dict[str, Source])
+    defaults: dict[str, Names] = Field(default_factory=dict[str, list[str]])
+
+
+def load(path: Path, dialects: Sequence[Dialect], tools: Sequence[str]) -> Configured:
+    """What the file says; no file configures no sources.
+
+    Raises:
+        InvalidValue, UnknownName: naming the file, the entry and what it takes.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Configured()
+    except OSError as error:
+        raise InvalidValue(f"{path.name} cannot be read: {error.strerror}.", hint="Check its permissions.") from None
+    try:
+        found = Configured.model_validate(tomllib.loads(text))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidValue(f"{path.name} is no TOML: {error}.", hint="See agentgauge sources --help.") from None
+    except ValidationError as error:
+        raise _wrong(path.name, error) from None
+    _check(path.name, found, dialects, tools)
+    return found
+
+
+def _wrong(file: str, error: ValidationError) -> InvalidValue:
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"] if part != "[key]")
+    valid = ", ".join(Source.model_fields)
+    if first["type"] == "extra_forbidden":
+        return InvalidValue(f"{file}: {place} is not known.", hint=f"A source has: {valid}; beside them [defaults].")
+    if first["type"] == "missing":
+        return InvalidValue(f"{file}: {place} is missing.", hint=f"A source has: {valid}.")
+    return InvalidValue(f"{file}: {place}: {first['msg']}.", hint=f"A source has: {valid}.")
+
+
+def _check(file: str, found: Configured, dialects: Sequence[Dialect], tools: Sequence[str]) -> None:
+    spoken = {each.name: each.upstream for each in dialects if each.upstream}
+    for name, source in found.sources.items():
+        if source.dialect not in spoken:
+            raise unknown_name("a dialect", source.dialect, spoken, where=f"{file}, source {name}")
+        _check_source(f"{file}: source {name}", name, source, spoken[source.dialect]())
+    for tool, names in found.defaults.items():
+        if tool not in tools:
+            raise unknown_name("a tool", tool, tools, where=f"{file}, defaults")
+        for name in names:
+            if name not in (LOCAL, *found.sources):
+                raise unknown_name("a source", name, [LOCAL, *found.sources], where=f"{file}, defaults")
+
+
+def _check_source(place: str, name: str, source: Source, upstream: Upstream) -> None:
+    if name == LOCAL:
+        raise InvalidValue(f"{place}: that is the store of this machine.", hint="Choose another name.")
+    address = source.base_url or upstream.base_url
+    if not address:
+        raise InvalidValue(f"{place} needs base_url.", hint="Every customer of it has a host of their own.")
+    if not is_safe(address):
+        raise InvalidValue(f"{place}: base_url is not https.", hint="Plain http is for this machine only.")
+    if (upstream.auth == "basic") != (source.user is not None):
+        needs = "needs user and secret, two variables" if upstream.auth == "basic" else "takes a secret and no user"
+        raise InvalidValue(f"{place} {needs}.", hint=f"{source.dialect} has {upstream.auth} authentication.")
+
+
+@dataclass
+class Sources:
+    """The configured sources of a home, with their connections. `of` gives those that one organisation may use."""
+
+    file: Path
+    dialects: Sequence[Dialect]
+    tools: Sequence[str]
+    clock: Callable[[], int]
+    env: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    _kept: dict[str, Kept] = field(default_factory=dict[str, Kept])
+
+    @cached_property
+    def configured(self) -> Configured:
+        """What the file says, read with the first question.
+
+        Raises:
+            InvalidValue, UnknownName: see `load`.
+        """
+        return load(self.file, self.dialects, self.tools)
+
+    @cached_property
+    def connections(self) -> Mapping[str, Connection]:
+        """One connection per source."""
+        return {name: self._connection(name, source) for name, source in self.configured.sources.items()}
+
+    def dialect(self, name: str) -> tuple[Dialect, Upstream]:
+        """What a source speaks."""
+        found = next(each for each in self.dialects if each.name == self.configured.sources[name].dialect)
+        assert found.upstream
+        return found, found.upstream()
+
+    def _connection(self, name: str, source: Source) -> Connection:
+        _, upstream = self.dialect(name)
+        variables = [source.user, source.secret] if source.user else [source.secret]
+
+        def secret() -> str:
+            values = [self.env.get(each, "") for each in variables]
+            if missing := [each for each, value in zip(variables, values, strict=True) if not value]:
+                raise SourceRefused(
+                    f"{name} has no key: {' and '.join(missing)} is not set.",
+                    hint=f"Set {' and '.join(missing)} in the environment of agentgauge.",
+                )
+            return ":".join(values)
+
+        return Connection(
+            name=name,
+            upstream=upstream,
+            base_url=source.base_url or upstream.base_url,
+            secret=secret,
+            variables=" and ".join(variables),
+            timeout_s=source.timeout,
+        )
+
+    def of(self, org: str) -> OfOrganisation:
+        """The sources that an organisation may use."""
+        return OfOrganisation(self, org)
+
+    def kept(self, org: str) -> Kept:
+        """What vendors answered an organisation lately."""
+        if org not in self._kept:
+            self._kept[org] = Kept(self.file.with_name(f"{org}.answers.db"), self.clock)
+        return self._kept[org]
+
+    def channel(self, name: str, org: str) -> HttpChannel:
+        """A way to ask a source one question, from now on."""
+        source, connection = self.configured.sources[name], self.connections[name]
+        age = connection.upstream.max_age_s if source.max_age is None else source.max_age
+        return HttpChannel(connection, self.kept(org), age, time.monotonic() + connection.timeout_s)
+
+    def listing(self) -> list[dict[str, Any]]:
+        """A row per source: what it is, and whether its key is set; never the key."""
+        rows: list[dict[str, Any]] = []
+        for name, source in self.configured.sources.items():
+            dialect, upstream = self.dialect(name)
+            variables = [source.user, source.secret] if source.user else [source.secret]
+            rows.append(
+                {
+                    "source": name,
+                    "dialect": dialect.name,
+                    "base_url": self.connections[name].base_url,
+                    "key": ", ".join(f"{each} {'set' if self.env.get(each) else 'not set'}" for each in variables),
+                    "organisations": ", ".join(source.organisations),
+                    "answers": ", ".join(upstream.offers),
+                }
+            )
+        return rows
+
+    async def check(self, name: str, org: str) -> float:
+        """Asks a source something cheap; gives how long it took, in ms.
+
+        Raises:
+            UnknownName: if there is no such source.
+            SourceRefused, UpstreamError: what is wrong with it, and what to do.
+        """
+        if name not in self.configured.sources:
+            raise unknown_name("a source", name, self.configured.sources)
+        _, upstream = self.dialect(name)
+        channel = replace(self.channel(name, org), kept=Kept(None, self.clock))
+        began = time.monotonic()
+        await channel.send(*upstream.check)
+        return (time.monotonic() - began) * 1_000
+
+    async def close(self) -> None:
+        """Lets go of every connection and file."""
+        if "connections" in vars(self):
+            for each in self.connections.values():
+                await each.close()
+        for kept in self._kept.values():
+            kept.close()
+
+
+@dataclass(frozen=True)
+class OfOrganisation:
+    """The sources of one organisation. Implements desks.local.Elsewhere."""
+
+    sources: Sources
+    org: str
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The sources that the organisation may use, in the order of the file."""
+        configured = self.sources.configured.sources
+        return [name for name, source in configured.items() if self.org in source.organisations]
+
+    def default(self, tool: str) -> Sequence[str]:
+        """The sources of a tool whose call names none: those of the file that the organisation may use."""
+        allowed = (LOCAL, *self.names)
+        return [each for each in self.sources.configured.defaults.get(tool, ()) if each in allowed] or [LOCAL]
+
+    def desk(self, source: str, question: str, near: Desk) -> UpstreamDesk:
+        """The desk of a source, for one question; asked again soon, it is put at the same instant."""
+        dialect, upstream = self.sources.dialect(source)
+        channel = self.sources.channel(source, self.org)
+        now = self.sources.kept(self.org).instant(f"{source}\0{question}", near.now, channel.max_age_s)
+        return UpstreamDesk(name=source, dialect=dialect, upstream=upstream, channel=channel, near=near, now=now)
