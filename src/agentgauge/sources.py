@@ -30,8 +30,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from agentgauge.core.errors import InvalidValue, SourceRefused, unknown_name
 from agentgauge.core.operation import LOCAL, Dialect
-from agentgauge.desks.http import Connection, HttpChannel, is_safe
+from agentgauge.desks.http import Connection, HttpChannel
 from agentgauge.desks.kept import Kept
+from agentgauge.desks.requests import is_safe
 from agentgauge.desks.upstream import UpstreamDesk
 
 if TYPE_CHECKING:

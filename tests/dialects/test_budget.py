@@ -51,7 +51,7 @@ async def test_a_day_of_six_channels_by_the_hour_is_144_exact_numbers_in_450_tok
     assert by(answer, "values") == counts
     assert by(answer, "total") == {channel: sum(line) for channel, line in counts.items()}
     assert answer.total == 21_600
-    assert answer.exact
+    assert answer.states_exact and not answer.approximate
     assert tokens(answer.text()) <= 450
     assert tokens(minified(answer)) <= 480
 

@@ -7,7 +7,7 @@ mixed: both forms show one source after the other.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -29,15 +29,15 @@ class Across(Answer):
 
     @cached_property
     def _text(self) -> str:
-        return "\n\n".join(f"source {name}: {_text(part)}" for name, part in self.parts.items())
+        return "\n\n".join(f"{name}: {_text(part)}" for name, part in self.parts.items())
 
 
 def _structured(part: Answer | GaugeError) -> dict[str, Any]:
     if isinstance(part, Answer):
-        return part.structured()
+        return replace(part, source="").structured()
     error = {"code": part.code, "message": part.message}
     return {"error": error | ({"hint": part.hint} if part.hint else {})}
 
 
 def _text(part: Answer | GaugeError) -> str:
-    return part.text() if isinstance(part, Answer) else str(part)
+    return replace(part, source="").text() if isinstance(part, Answer) else str(part)

@@ -88,6 +88,8 @@ class Answer:
     """What a tool says. `rows` follow `columns`; where there is an axis, a row's last cell is its list of values."""
 
     title: str
+    source: str = ""
+    """The upstream that answered; empty for the local store."""
     columns: Sequence[str] = ()
     rows: Sequence[Sequence[Any]] = ()
     window: Window | None = None
@@ -138,7 +140,7 @@ class Answer:
 
     @cached_property
     def _structured(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"title": self.title}
+        found: dict[str, Any] = {"title": self.title} | ({"source": self.source} if self.source else {})
         if self.window:
             found |= {"start": iso(self.window.start, self.tz), "end": iso(self.window.end, self.tz)}
             found |= {"tz": self.tz} if self.tz != "UTC" else {}
@@ -180,7 +182,7 @@ class Answer:
         return "\n".join(lines + ([f"finer: {self.finer}"] if self.finer else []))
 
     def _receipt(self) -> str:
-        parts = [self.title]
+        parts = [self.title + (f" from {self.source}" if self.source else "")]
         if self.window:
             zone = self.tz if self.tz != "UTC" else "UTC"
             parts.append(f"{_stamp(self.window.start, self.tz)} to {_stamp(self.window.end, self.tz)} {zone}")

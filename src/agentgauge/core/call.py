@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -62,12 +63,12 @@ async def _one(tool: Tool[Any], params: Params, source: str, desk: Desk) -> Answ
         return await tool.run(params, desk)
     question = json.dumps([tool.name, desk.tz, params.model_dump(exclude={"source"})], sort_keys=True, default=str)
     there = desk.at(source, question)
-    if there.offers is not None and tool.name not in there.offers:
+    if there.offers is not None and tool.name not in there.offers and not tool.anywhere:
         raise Unsupported(
             f"{source} does not answer {tool.name}.",
             hint=f"It answers {', '.join(there.offers)}. source={LOCAL} answers every tool.",
         )
-    return await tool.run(params, there)
+    return replace(await tool.run(params, there), source=source)
 
 
 async def _several(tool: Tool[Any], params: Common, sources: Sequence[str], desk: Desk) -> Answer:

@@ -12,6 +12,7 @@ GaugeError
 │   ├── WindowTooLarge        more buckets than an answer may hold
 │   ├── Unsupported           a source cannot answer this; says what it can
 │   ├── SourceRefused         a source's key or address is wrong, or it will not take the question
+│   │   └── SourceNotFound    it has nothing there
 │   └── Forbidden             the caller's role, tier or scope does not allow it
 ├── UpstreamError             a vendor's API failed or answered nonsense
 │   ├── UpstreamUnreachable   no connection, or no answer in time

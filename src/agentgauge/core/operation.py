@@ -150,6 +150,8 @@ class Tool(Generic[P]):
     params: type[P]
     run: Callable[[P, Desk], Awaitable[Answer]]
     scope: str = READ
+    anywhere: bool = False
+    """Whether every source answers it, without offering it."""
 
     @property
     def writes(self) -> bool:

@@ -9,15 +9,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import random
-import re
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote as url_quote
 from urllib.parse import urlsplit
 
 import anyio
@@ -34,7 +31,7 @@ from agentgauge.core.errors import (
     UpstreamUnreachable,
     clean,
 )
-from agentgauge.core.wire import written
+from agentgauge.desks.requests import is_safe, max_age, retry_after, span, spelled, told
 
 if TYPE_CHECKING:
     import httpx2
@@ -50,10 +47,7 @@ RETRIED = frozenset({429, 502, 503, 504})
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
 CONNECT_S = 5.0
 BODY_LIMIT = 64 << 20
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_PARAMETER = re.compile(r"{(\w+)(:path)?}")
-_TOLD = 300
-"""How much of a vendor's own words is passed on, in characters."""
+_BASE = "Check base_url of the source."
 
 
 @dataclass(frozen=True)
@@ -114,12 +108,6 @@ async def _only_safe(request: httpx2.Request) -> None:
             f"{request.url.scheme}://{request.url.host} is neither https nor on this machine.",
             hint="Nothing was sent there. Set base_url to an https address.",
         )
-
-
-def is_safe(url: str) -> bool:
-    """Whether a secret may be sent there: https, or http on loopback."""
-    parts = urlsplit(url)
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
 
 
 @dataclass(frozen=True)
@@ -212,9 +200,9 @@ class HttpChannel:
             if count >= limit.requests:
                 left = limit.seconds - (time.time() - (oldest or 0) / 1_000)
                 raise UpstreamLimited(
-                    f"{self.connection.name} allows {limit.requests} such requests in {_span(limit.seconds)}"
+                    f"{self.connection.name} allows {limit.requests} such requests in {span(limit.seconds)}"
                     f"{f' ({limit.why})' if limit.why else ''}; they are used up.",
-                    hint=f"Ask again in {_span(left)}.",
+                    hint=f"Ask again in {span(left)}.",
                 )
             self.kept.spend(meter, limit.seconds)
 
@@ -244,7 +232,7 @@ class HttpChannel:
 
     def _later(self, response: httpx2.Response, body: bytes, wait: float | None) -> UpstreamError:
         status, name = response.status_code, self.connection.name
-        when = "in a moment" if wait is None else f"in {_span(wait)}"
+        when = "in a moment" if wait is None else f"in {span(wait)}"
         if status == 429:
             return UpstreamLimited(f"{name} asks for fewer requests (429{told(body)}).", hint=f"Ask again {when}.")
         return UpstreamUnreachable(f"{name} is not available ({status}{told(body)}).", hint=f"Ask again {when}.")
@@ -260,33 +248,6 @@ class HttpChannel:
         return UpstreamUnreachable(
             f"the answer of {self.connection.name} broke off ({_words(failure)}).", hint="Ask again in a moment."
         )
-
-
-_BASE = "Check base_url of the source."
-
-
-def spelled(base_url: str, endpoint: Endpoint[Any], request: Any) -> tuple[str, str, dict[str, str], bytes]:
-    """A request as method, address, query and body, as the vendor documents them.
-
-    A base address that ends in the first part of the endpoint's path (`.../api/v1`) is not given it twice.
-    """
-    given = written(request)
-    paths = {name: url_quote(str(given.pop(name)), safe="/" if kind else "") for name, kind in _named(endpoint.path)}
-    path = _PARAMETER.sub(lambda match: paths[match[1]], endpoint.path)
-    base = base_url.rstrip("/")
-    mount = urlsplit(base).path
-    address = base + (path[len(mount) :] if mount and path.startswith(mount + "/") else path)
-    if endpoint.method == "POST":
-        return "POST", address, {}, orjson.dumps(given)
-    return endpoint.method, address, {name: _text(value) for name, value in given.items()}, b""
-
-
-def _named(path: str) -> list[tuple[str, bool]]:
-    return [(match[1], bool(match[2])) for match in _PARAMETER.finditer(path)]
-
-
-def _text(value: Any) -> str:
-    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
 
 
 async def _limited(response: httpx2.Response) -> bytes:
@@ -308,58 +269,5 @@ def _parsed(name: str, body: bytes, headers: Mapping[str, str]) -> Any:
         ) from None
 
 
-def retry_after(value: str | None) -> float | None:
-    """Seconds to wait, of either form of the header: a number of seconds, or an HTTP date."""
-    if not value:
-        return None
-    if value.strip().isdecimal():
-        return float(value)
-    try:
-        return max(parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
-    except ValueError:
-        return None
-
-
-def max_age(headers: Mapping[str, str], otherwise: float) -> float:
-    """For how many seconds an answer may be used again."""
-    control = headers.get("cache-control", "").lower()
-    if "no-store" in control or "no-cache" in control:
-        return 0
-    if match := re.search(r"max-age=(\d+)", control):
-        age = headers.get("age", "0")
-        return int(match[1]) - (int(age) if age.isdecimal() else 0)
-    return otherwise
-
-
-def told(body: bytes) -> str:
-    """The vendor's own words about an error, of any of the envelopes: `: code: message (details)`, or nothing."""
-    try:
-        said = _said(orjson.loads(body))
-    except orjson.JSONDecodeError:
-        said = ""
-    return f": {clean(said)[:_TOLD]}" if said else ""
-
-
-_WORDS = ("code", "message", "error", "detail", "details", "msg")
-
-
-def _said(value: Any) -> str:
-    if isinstance(value, Mapping):
-        parts = [_said(value[word]) for word in _WORDS if value.get(word) and value[word] is not value]  # type: ignore[reportUnknownArgumentType]
-        return ": ".join(dict.fromkeys(part for part in parts if part)) or orjson.dumps(value).decode()
-    if isinstance(value, list):
-        return "; ".join(_said(each) for each in value)  # type: ignore[reportUnknownVariableType]
-    return "" if value is None or isinstance(value, bool) else str(value)
-
-
 def _words(failure: Exception) -> str:
     return clean(str(failure))[:120] or type(failure).__name__
-
-
-def _span(seconds: float) -> str:
-    """A length of time in words, rounded up."""
-    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
-        if seconds >= size * 2 or (seconds >= size and seconds % size == 0):
-            count = -(-seconds // size)
-            return f"{count:.0f} {unit}{'s' if count != 1 else ''}"
-    return f"{max(1, -(-seconds // 1)):.0f} s"

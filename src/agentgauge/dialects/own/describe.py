@@ -12,7 +12,7 @@ from agentgauge.core.answer import Answer
 from agentgauge.core.asking import by_agent_id, zone_of
 from agentgauge.core.catalog import DATASETS, NUMERIC, Dataset, dataset
 from agentgauge.core.catalog import Field as DataField
-from agentgauge.core.errors import InvalidValue, nearest, unknown_name
+from agentgauge.core.errors import InvalidValue, Unsupported, nearest, unknown_name
 from agentgauge.core.fit import first_rows
 from agentgauge.core.operation import Tool
 from agentgauge.core.parse import Limited, Zoned
@@ -41,7 +41,10 @@ class DescribeParams(Limited, Zoned):
 
 
 async def describe_metrics(params: DescribeParams, desk: Desk) -> Answer:
-    """The datasets; the fields of one; the values of one field; or the names near a search."""
+    """The datasets; the fields of one; the values of one field; or the names near a search. Of an upstream, what it can
+    be asked."""
+    if desk.offers is not None:
+        return first_rows(_offered(params, desk, desk.offers), params.budget)
     if params.field is not None and params.dataset is None:
         raise InvalidValue("field needs a dataset.", hint=f"One of: {', '.join(each.name for each in DATASETS)}.")
     if params.search is not None and params.dataset is not None:
@@ -56,6 +59,24 @@ async def describe_metrics(params: DescribeParams, desk: Desk) -> Answer:
     else:
         answer = await _values(_held(params.dataset), params.field, params.limit, where, desk)
     return first_rows(answer, params.budget)
+
+
+def _offered(params: DescribeParams, desk: Desk, offers: Mapping[str, str]) -> Answer:
+    """What an upstream can be asked.
+
+    Raises:
+        Unsupported: for what only a store knows of itself.
+    """
+    for word in ("dataset", "field", "search", "agent"):
+        if getattr(params, word) is not None:
+            raise Unsupported(f"{desk.name} does not list its {word}s.", hint=f"Leave {word} out, or ask source=local.")
+    return Answer(
+        title="what can be asked",
+        facts={"now": iso(desk.now, zone_of(params, desk)), "sources": list(desk.sources)},
+        columns=["tool"],
+        rows=[[tool] for tool in offers],
+        notes=tuple(f"{tool}: {words}" for tool, words in offers.items()),
+    )
 
 
 def _held(name: str) -> Dataset:
@@ -245,4 +266,5 @@ DESCRIBE_METRICS = Tool(
     ),
     params=DescribeParams,
     run=describe_metrics,
+    anywhere=True,
 )

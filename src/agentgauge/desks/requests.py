@@ -1,0 +1,110 @@
+"""A request as bytes and an answer's headers as rules: what a vendor's API is sent, and what it says about itself.
+
+Above: the HTTP channel. Below: `core.wire`. Pure: no network here.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote as url_quote
+from urllib.parse import urlsplit
+
+import orjson
+
+from agentgauge.core.errors import clean
+from agentgauge.core.wire import written
+
+if TYPE_CHECKING:
+    from agentgauge.core.operation import Endpoint
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_PARAMETER = re.compile(r"{(\w+)(:path)?}")
+_TOLD = 300
+"""How much of a vendor's own words is passed on, in characters."""
+
+
+def is_safe(url: str) -> bool:
+    """Whether a secret may be sent there: https, or http on loopback."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+
+
+def spelled(base_url: str, endpoint: Endpoint[Any], request: Any) -> tuple[str, str, dict[str, str], bytes]:
+    """A request as method, address, query and body, as the vendor documents them.
+
+    A base address that ends in the first part of the endpoint's path (`.../api/v1`) is not given it twice.
+    """
+    given = written(request)
+    paths = {name: url_quote(str(given.pop(name)), safe="/" if kind else "") for name, kind in _named(endpoint.path)}
+    path = _PARAMETER.sub(lambda match: paths[match[1]], endpoint.path)
+    base = base_url.rstrip("/")
+    mount = urlsplit(base).path
+    address = base + (path[len(mount) :] if mount and path.startswith(mount + "/") else path)
+    if endpoint.method == "POST":
+        return "POST", address, {}, orjson.dumps(given)
+    return endpoint.method, address, {name: _text(value) for name, value in given.items()}, b""
+
+
+def _named(path: str) -> list[tuple[str, bool]]:
+    return [(match[1], bool(match[2])) for match in _PARAMETER.finditer(path)]
+
+
+def _text(value: Any) -> str:
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+
+
+def retry_after(value: str | None) -> float | None:
+    """Seconds to wait, of either form of the header: a number of seconds, or an HTTP date."""
+    if not value:
+        return None
+    if value.strip().isdecimal():
+        return float(value)
+    try:
+        return max(parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
+    except ValueError:
+        return None
+
+
+def max_age(headers: Mapping[str, str], otherwise: float) -> float:
+    """For how many seconds an answer may be used again."""
+    control = headers.get("cache-control", "").lower()
+    if "no-store" in control or "no-cache" in control:
+        return 0
+    if match := re.search(r"max-age=(\d+)", control):
+        age = headers.get("age", "0")
+        return int(match[1]) - (int(age) if age.isdecimal() else 0)
+    return otherwise
+
+
+def told(body: bytes) -> str:
+    """The vendor's own words about an error, of any of the envelopes: `: code: message (details)`, or nothing."""
+    try:
+        said = _said(orjson.loads(body))
+    except orjson.JSONDecodeError:
+        said = ""
+    return f": {clean(said)[:_TOLD]}" if said else ""
+
+
+_WORDS = ("code", "message", "error", "detail", "details", "msg")
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, Mapping):
+        parts = [_said(value[word]) for word in _WORDS if value.get(word) and value[word] is not value]  # type: ignore[reportUnknownArgumentType]
+        return ": ".join(dict.fromkeys(part for part in parts if part)) or orjson.dumps(value).decode()
+    if isinstance(value, list):
+        return "; ".join(_said(each) for each in value)  # type: ignore[reportUnknownVariableType]
+    return "" if value is None or isinstance(value, bool) else str(value)
+
+
+def span(seconds: float) -> str:
+    """A length of time in words, rounded up."""
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= size * 2 or (seconds >= size and seconds % size == 0):
+            count = -(-seconds // size)
+            return f"{count:.0f} {unit}{'s' if count != 1 else ''}"
+    return f"{max(1, -(-seconds // 1)):.0f} s"
