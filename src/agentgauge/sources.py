@@ -10,6 +10,8 @@ an environment variable that the file names, never in the file.
     organisations = ["default"]           # who may ask it; left out: only default
     timeout = 30                          # seconds a question may take
     max_age = 60                          # seconds an answer may be used again where the vendor does not say
+    user = "LANGFUSE_PUBLIC_KEY"          # langfuse: the variable of the public half; secret is the other
+    tier = "hobby"                        # langfuse: what you pay for, by which its requests are limited
 
     [defaults]
     usage_by_agent = ["local", "phone"]   # the sources of a tool whose call names none
@@ -25,10 +27,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from agentgauge.core.errors import InvalidValue, SourceRefused, unknown_name
+from agentgauge.core.errors import InvalidValue, SourceNotFound, SourceRefused, unknown_name
 from agentgauge.core.operation import LOCAL, Dialect
 from agentgauge.desks.http import Connection, HttpChannel
 from agentgauge.desks.kept import Kept
@@ -63,6 +66,8 @@ class Source(BaseModel):
     organisations: Names = Field(default_factory=lambda: ["default"])
     timeout: float = Field(30.0, gt=0, le=600)
     max_age: float | None = Field(None, ge=0, le=86_400)
+    tier: str | None = None
+    """What the vendor is paid for, where its limits depend on it."""
 
 
 class Configured(BaseModel):
@@ -132,6 +137,16 @@ def _check_source(place: str, name: str, source: Source, upstream: Upstream) -> 
     if (upstream.auth == "basic") != (source.user is not None):
         needs = "needs user and secret, two variables" if upstream.auth == "basic" else "takes a secret and no user"
         raise InvalidValue(f"{place} {needs}.", hint=f"{source.dialect} has {upstream.auth} authentication.")
+    if source.tier is not None and source.tier not in upstream.tiers:
+        raise unknown_name("a tier", source.tier, upstream.tiers, where=f"{source.dialect} ({place})")
+
+
+def _limited(upstream: Upstream, tier: str | None, address: str) -> Upstream:
+    """The same, with the limits of the tier; without one, those that nobody is above, where they hold at all."""
+    if tier is not None:
+        return replace(upstream, limits=upstream.tiers[tier])
+    here = (urlsplit(address).hostname or "").endswith(upstream.limits_at)
+    return upstream if here else replace(upstream, limits=())
 
 
 @dataclass
@@ -180,7 +195,7 @@ class Sources:
 
         return Connection(
             name=name,
-            upstream=upstream,
+            upstream=_limited(upstream, source.tier, source.base_url or upstream.base_url),
             base_url=source.base_url or upstream.base_url,
             secret=secret,
             variables=" and ".join(variables),
@@ -194,7 +209,7 @@ class Sources:
     def kept(self, org: str) -> Kept:
         """What vendors answered an organisation lately."""
         if org not in self._kept:
-            self._kept[org] = Kept(self.file.with_name(f"{org}.answers.db"), self.clock)
+            self._kept[org] = Kept(self.file.parent / "answers" / f"{org}.db", self.clock)
         return self._kept[org]
 
     def channel(self, name: str, org: str) -> HttpChannel:
@@ -233,7 +248,11 @@ class Sources:
         _, upstream = self.dialect(name)
         channel = replace(self.channel(name, org), kept=Kept(None, self.clock))
         began = time.monotonic()
-        await channel.send(*upstream.check)
+        try:
+            await channel.send(*upstream.check)
+        except SourceNotFound:
+            if upstream.check_finds:
+                raise
         return (time.monotonic() - began) * 1_000
 
     async def close(self) -> None:

@@ -242,15 +242,18 @@ async def test_an_answer_is_not_used_after_its_age(asker: Asker) -> None:
 
 async def test_a_question_about_the_last_hours_is_the_same_question_a_moment_later(asker: Asker) -> None:
     instants = iter(range(NOW, NOW + 1_000_000, 700))
-    with misbehaving(reply(200, GOOD, {"Cache-Control": "max-age=30"})) as vendor:
+    window = {"from": "2026-05-20T09:30:00Z", "to": "2026-05-20T12:30:00Z", "granularity": "minute"}
+    bucket = {"bucket_start": "2026-05-20T10:00:00Z", "value": 7}
+    body = GOOD | {"data": {**GOOD["data"], **window, "buckets": [bucket]}}
+    with misbehaving(reply(200, body, {"Cache-Control": "max-age=30"})) as vendor:
         app = App(asker(vendor).settings, clock=lambda: next(instants))
         for _ in range(3):
-            await ask(app, start="now-3h", end="now", interval="1m")
+            assert await ask(app, start="now-3h", end="now", interval="1m") == 7
     assert len(vendor.asked) == 1
 
 
 async def test_a_cache_that_cannot_be_written_is_no_failure(asker: Asker) -> None:
     with misbehaving(reply()) as vendor:
         app = asker(vendor)
-        (app.settings.home / "default.answers.db").mkdir()
+        (app.settings.home / "answers").write_text("no folder")
         assert await ask(app) == 7

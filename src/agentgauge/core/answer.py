@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -114,6 +114,14 @@ class Answer:
     def _dated(self) -> bool:
         """Whether labels of the axis need a date: the window is more than one day."""
         return self.window is None or self.window.length > 26 * FIXED["hour"]
+
+    def of_source(self, source: str) -> Answer:
+        """The same answer, saying which upstream gave it; what was drawn of it is not drawn again."""
+        named = replace(self, source=source)
+        drawn = {"title": self.title, "source": source, **self._structured}
+        words = f"{self.title} from {source}{self._text[len(self.title) :]}"
+        vars(named).update(_structured=drawn, _text=words)
+        return named
 
     def fits(self, budget: int) -> bool:
         """Whether both forms stay within a budget of tokens. What has more values than that is not even drawn, and a

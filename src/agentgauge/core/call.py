@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -68,7 +67,7 @@ async def _one(tool: Tool[Any], params: Params, source: str, desk: Desk) -> Answ
             f"{source} does not answer {tool.name}.",
             hint=f"It answers {', '.join(there.offers)}. source={LOCAL} answers every tool.",
         )
-    return replace(await tool.run(params, there), source=source)
+    return (await tool.run(params, there)).of_source(source)
 
 
 async def _several(tool: Tool[Any], params: Common, sources: Sequence[str], desk: Desk) -> Answer:

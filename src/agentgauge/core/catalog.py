@@ -127,6 +127,8 @@ _ORIGIN = (
 MESSAGE_STATUSES = ("queued", "sending", "sent", "delivered", "read", "failed", "undelivered", "received")
 CALL_STATUSES = ("completed", "failed", "busy", "no_answer", "canceled", "in_progress")
 DIRECTIONS = ("outbound", "inbound")
+BUCKETED = "otlp.histogram"
+"""The `source` of points that stand for what histogram buckets counted: quantiles of them are approximate."""
 POINT_KINDS = ("counter", "gauge", "histogram")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -66,10 +66,10 @@ async def present(want: Series, desk: Desk) -> Answer:
     return await _fitted(want, ask, bare, first)
 
 
-def chosen_bucket(window: Window, tz: str, most: int = CHOSEN_BUCKETS) -> Bucket:
+def chosen_bucket(window: Window, tz: str, most: int = CHOSEN_BUCKETS, ladder: Sequence[str] = LADDER) -> Bucket:
     """The finest interval of the ladder with at most `most` buckets in the window."""
-    ladder = [parse_bucket(step, tz) for step in LADDER]
-    return next((each for each in ladder if window.length <= most * each.rough_ms), ladder[-1])
+    steps = [parse_bucket(step, tz) for step in ladder]
+    return next((each for each in steps if window.length <= most * each.rough_ms), steps[-1])
 
 
 def _first_bucket(want: Series) -> Bucket | None:

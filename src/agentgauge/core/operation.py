@@ -83,6 +83,11 @@ class Desk(Protocol):
         """Tool -> what it can be asked here, in words; None where every tool can be asked everything."""
         ...
 
+    @property
+    def intervals(self) -> Sequence[str]:
+        """What an interval is chosen from where a question names none, finest first."""
+        ...
+
     def default(self, tool: str) -> Sequence[str]:
         """The sources of a tool whose call names none."""
         ...

@@ -10,6 +10,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from agentgauge.core.errors import UpstreamError
@@ -31,12 +32,12 @@ def shape(raw: Table, plan: Plan, queries: Sequence[Query]) -> Table:
     """The answer to the questions from the decoded Table of their plan.
 
     Raises:
-        UpstreamError: if the vendor's buckets do not lie in the question's.
+        UpstreamError: if the vendor's buckets do not lie in the question's, or none of them in its window.
     """
     query = queries[0]
     measures = tuple(each for one in queries for each in one.measures)
     grid = list(edges(query.window, query.bucket)) if query.bucket else [query.window.start, query.window.end]
-    combine = _Combine(measures, plan)
+    combine = _Combine(measures, plan, raw)
     cells = _placed(raw, plan, query, grid, combine)
     of_key: dict[Key, list[Row]] = {} if query.group_by else {(): []}
     for (_, key), rows in cells.items():
@@ -72,23 +73,38 @@ def shape(raw: Table, plan: Plan, queries: Sequence[Query]) -> Table:
 
 def _placed(raw: Table, plan: Plan, query: Query, grid: Sequence[int], combine: _Combine) -> dict[Spot, list[Row]]:
     """The rows that hold something, by the bucket and group of the question that they fall into."""
-    columns = [raw.values.get(name) if name else None for name in combine.columns]
+    nulls = [None] * len(raw.at)
+    columns = [raw.values.get(name, nulls) if name else nulls for name in combine.columns]
     places = [raw.group_by.index(plan.groups.get(name, name)) for name in query.group_by]
+    keys = [tuple(group[place] for place in places) for group in raw.groups]
+    buckets = _buckets(raw.edges, query, grid)
+    if raw.at and all(bucket is None for bucket in buckets):
+        raise UpstreamError(
+            "what came back is about another time than was asked.", hint="Check this machine's clock, and ask again."
+        )
     cells: dict[Spot, list[Row]] = {}
-    for index, (at, of) in enumerate(zip(raw.at, raw.of, strict=True)):
-        row = tuple(None if column is None else column[index] for column in columns)
-        start, end = raw.edges[at], raw.edges[at + 1]
-        if combine.is_nothing(row) or end <= query.window.start or start >= query.window.end:
+    for at, of, row in zip(raw.at, raw.of, zip(*columns, strict=True), strict=True):
+        if combine.is_nothing(row) or (bucket := buckets[at]) is None:
             continue
-        bucket = min(max(bisect_right(grid, start) - 1, 0), len(grid) - 2)
-        if start < grid[0] or end > grid[bucket + 1]:
+        if bucket < 0:
             raise UpstreamError(
                 "the buckets that came back do not fit the question's.",
                 hint="Ask whole hours or days, or another interval.",
             )
-        key = tuple(raw.groups[of][place] for place in places)
-        cells.setdefault((bucket, key), []).append(row)
+        cells.setdefault((bucket, keys[of]), []).append(row)
     return cells
+
+
+def _buckets(given: Sequence[int], query: Query, grid: Sequence[int]) -> list[int | None]:
+    """Per bucket of the answer, that of the question it lies in; None outside the window, -1 across an edge."""
+    found: list[int | None] = []
+    for start, end in pairwise(given):
+        if end <= query.window.start or start >= query.window.end:
+            found.append(None)
+            continue
+        bucket = min(max(bisect_right(grid, start) - 1, 0), len(grid) - 2)
+        found.append(bucket if start >= grid[0] and end <= grid[bucket + 1] else -1)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +112,30 @@ class _Measured:
     how: str
     at: int
     weight: int | None
+    stated: bool
+    """False of a column that the answer lacks: what it would say is not known."""
 
 
 class _Combine:
     """How rows of the answer become one cell of the question, a value per measure."""
 
-    def __init__(self, measures: Sequence[Measure], plan: Plan) -> None:
+    def __init__(self, measures: Sequence[Measure], plan: Plan, raw: Table) -> None:
         named = [plan.columns[each.label] for each in measures]
         weighing = [plan.weights.get(name or "") for name in named]
         weights = list(dict.fromkeys(each for each in weighing if each))
         self.columns: list[str | None] = [*named, *weights]
         self._measures = [
-            _Measured(each.how, at, len(named) + weights.index(weight) if weight else None)
+            _Measured(
+                each.how,
+                at,
+                len(named) + weights.index(weight) if weight else None,
+                stated=named[at] is None or named[at] in raw.values,
+            )
             for at, (each, weight) in enumerate(zip(measures, weighing, strict=True))
         ]
 
+        self._empty: list[Cell] = [0 if each.how in ZERO_WHEN_NONE and each.stated else None for each in self._measures]
+        """Of one row, what its nulls mean."""
         self._adding = all(each.how in ADDS for each in measures)
 
     def is_nothing(self, row: Row) -> bool:
@@ -119,13 +144,16 @@ class _Combine:
 
     def of(self, rows: Sequence[Row]) -> list[Cell]:
         """A value per measure; None where it is not known."""
+        if len(rows) == 1:
+            (row,) = rows
+            return [self._empty[at] if row[at] is None else row[at] for at in range(len(self._measures))]
         return [self._one(each, rows) for each in self._measures]
 
     @staticmethod
     def _one(each: _Measured, rows: Sequence[Row]) -> Cell:
         known = [row for row in rows if row[each.at] is not None]
         if not known:
-            return 0 if each.how in ZERO_WHEN_NONE else None
+            return 0 if each.how in ZERO_WHEN_NONE and (each.stated or not rows) else None
         if each.how in ADDS:
             return added([row[each.at] for row in known])
         if each.weight is not None:
@@ -151,6 +179,8 @@ def _averaged(pairs: Sequence[tuple[Cell, Cell]]) -> Cell:
 
 def unknown(table: Table, measures: Sequence[Measure], plan: Plan) -> list[Measure]:
     """The measures whose totals cannot be had from the table's own rows."""
+    if table.rows_overlap:
+        return list(measures)
     return [
         each
         for each in measures
@@ -162,7 +192,7 @@ def unknown(table: Table, measures: Sequence[Measure], plan: Plan) -> list[Measu
 
 
 def _cut(table: Table, n: int, cells: Mapping[Spot, Sequence[Row]], combine: _Combine) -> Table:
-    """The first n groups; the rest is `other`."""
+    """The first n groups; the rest is `other`, where the rows add up. What does not add up is not known of it."""
     if len(table.groups) <= n:
         return table
     gone = set(table.groups[n:])
@@ -174,6 +204,8 @@ def _cut(table: Table, n: int, cells: Mapping[Spot, Sequence[Row]], combine: _Co
     lines = [combine.of(rest[bucket]) for bucket in at]
     whole = combine.of([row for rows in rest.values() for row in rows])
     labels = [each.label for each in table.measures]
+    lost = [each.label for each, value in zip(table.measures, whole, strict=True) if value is None]
+    notes = (f"the vendor states no {', '.join(lost)} of the groups that are not shown",) if lost else ()
     kept = [index for index, of in enumerate(table.of) if of < n]
     return replace(
         table,
@@ -182,10 +214,13 @@ def _cut(table: Table, n: int, cells: Mapping[Spot, Sequence[Row]], combine: _Co
         of=[table.of[index] for index in kept],
         values={label: [column[index] for index in kept] for label, column in table.values.items()},
         totals={label: column[:n] for label, column in table.totals.items()},
-        other=Other(
+        other=None
+        if table.rows_overlap
+        else Other(
             groups=len(gone),
             totals=dict(zip(labels, whole, strict=True)),
             at=at,
             values={label: [line[i] for line in lines] for i, label in enumerate(labels)},
         ),
+        notes=table.notes if table.rows_overlap else (*table.notes, *notes),
     )

@@ -64,7 +64,7 @@ def lay_out(want: Series, table: Table) -> Answer:
         axis=axis,
         as_of=table.as_of,
         states_exact=table.exact is not None,
-        approximate=f"quantiles within {table.bound:.0%}" if table.exact is False else "",
+        approximate=_approximate(table),
         total=_one_or_all(labels, table.total),
         has_total=True,
         notes=want.notes + table.notes + _overlap_notes(table),
@@ -118,6 +118,13 @@ def _rest(table: Table, labels: Sequence[str], finished: int, *, partial: bool) 
     if len(labels) == 1:
         return Rest(table.other.groups, total, known[labels[0]], late[labels[0]] if late else None)
     return Rest(table.other.groups, total, known, late)
+
+
+def _approximate(table: Table) -> str:
+    """What is not exact, and how far it may be off where that is known."""
+    if table.exact is not False:
+        return ""
+    return f"quantiles within {table.bound:.0%}" if table.bound else "quantiles from histogram buckets are approximate"
 
 
 def _finished(want: Series, table: Table) -> int:

@@ -40,6 +40,8 @@ class Plan:
     """What the answer must say beside its numbers."""
     otherwise: Plan | None = None
     """What to ask where the vendor has no such endpoint (404)."""
+    absent: str = ""
+    """What a 404 means where there is nothing else to ask, and what to do then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,21 @@ class Upstream:
     """(questions side by side, now) -> Plan. Raises Unsupported with the reason and what can be asked instead."""
     check: tuple[Endpoint[Any], Wire]
     """A cheap request that shows whether address and key are right."""
+    check_finds: bool = True
+    """Whether what `check` asks for exists. Where it does not, a 404 shows that address and key were taken."""
     auth: Literal["bearer", "basic"] = "bearer"
     list_values: Lister | None = None
     """(dataset, field, filters, now) -> how its values are listed, or Unsupported."""
     max_age_s: int = 30
     """How long an answer may be used again where the vendor's Cache-Control does not say."""
+    intervals: tuple[str, ...] = ()
+    """What to choose an interval from where a question names none; empty: any from a minute on."""
     limits: tuple[Limit, ...] = ()
+    """Those that nobody is above, whatever they pay: no question that the vendor would take is held back."""
+    limits_at: str = ""
+    """How the vendor's own hosts end, where the limits hold only there; a host of the customer's has none."""
+    tiers: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict[str, tuple[Limit, ...]])
+    """The limits by what the customer pays for, in place of `limits` where the configuration names it."""
 
 
 def cannot(vendor: str, what: str, instead: str) -> Unsupported:

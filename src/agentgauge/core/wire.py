@@ -7,6 +7,7 @@ Below: pydantic. A codec stands on its field, where every vendor's differ.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -34,6 +35,24 @@ Text = Annotated[str | None, BeforeValidator(blank)]
 def written(request: Wire) -> dict[str, Any]:
     """The parameters that were set, as the vendor spells them; the reverse of `read`. What is None is left out."""
     return request.model_dump(by_alias=True, exclude_none=True, exclude_unset=True)
+
+
+def number(given: Any) -> int | float | None:
+    """A number of a vendor's answer, also where it comes as a string; None for null and for what is not finite.
+
+    Raises:
+        TypeError, ValueError: if it is no number.
+    """
+    if given is None or (isinstance(given, int) and not isinstance(given, bool)):
+        return given
+    if isinstance(given, str) and given.strip().lstrip("-").isdecimal():
+        return int(given)
+    if not isinstance(given, str | float):
+        raise TypeError(f"{type(given).__name__} in place of a number")
+    found = float(given)
+    if not isfinite(found):
+        return None
+    return int(found) if found.is_integer() and abs(found) < 2**53 else found
 
 
 def read(kind: type[W], given: Mapping[str, Any], *, where: str = "query", paths: frozenset[str] = frozenset()) -> W:

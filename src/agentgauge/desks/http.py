@@ -48,6 +48,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
 CONNECT_S = 5.0
 BODY_LIMIT = 64 << 20
 _BASE = "Check base_url of the source."
+_ABSENT = ":404"
+"""Under what a question's 404 is kept: an older Langfuse is not asked again for what it has not."""
 
 
 @dataclass(frozen=True)
@@ -131,10 +133,15 @@ class HttpChannel:
         key = hashlib.sha256(orjson.dumps([self.connection.identity, method, url, query, body.decode()])).hexdigest()
         if (known := self.kept.answer(key)) is not None:
             return orjson.loads(known)
+        if (absent := self.kept.answer(key + _ABSENT)) is not None:
+            raise SourceNotFound(absent.decode(), hint=_BASE)
         name = self.connection.name
         try:
             with anyio.fail_after(max(self.ends - time.monotonic(), 0)):
                 found, headers = await self._tried(endpoint, method, url, query, body)
+        except SourceNotFound as error:
+            self.kept.keep(key + _ABSENT, error.message.encode(), self.max_age_s)
+            raise
         except TimeoutError:
             raise UpstreamUnreachable(
                 f"{name} did not answer within {self.connection.timeout_s:g} seconds.",

@@ -40,6 +40,8 @@ class Kept:
         self._path, self._clock = path, clock
         self._turn = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._grown = 0
+        """Bytes kept since it was last cleared."""
 
     def answer(self, key: str) -> bytes | None:
         """The body that was kept under that key, while it may be used."""
@@ -52,12 +54,11 @@ class Kept:
         """Keeps a body for so long."""
         if seconds <= 0:
             return
-        now = self._clock()
-        until = now + int(seconds * 1_000)
-        self._try(lambda db: db.execute("delete from answers where until <= ?", (now,)))
+        until = self._clock() + int(seconds * 1_000)
         self._try(lambda db: db.execute("insert or replace into answers values (?, ?, ?)", (key, until, body)))
-        if len(body) > MOST_BYTES >> 6 or until % 64 == 0:
-            self._try(lambda db: db.execute(_OLDEST, (MOST_BYTES,)))
+        self._grown += len(body)
+        if self._grown > MOST_BYTES >> 4:
+            self._clear()
 
     def instant(self, question: str, now: int, seconds: float) -> int:
         """The instant at which the question was first put, within so many seconds; from now on, this one."""
@@ -67,7 +68,6 @@ class Kept:
         if found:
             return int(found[0][0])
         row = (question, now + int(seconds * 1_000), now)
-        self._try(lambda db: db.execute("delete from questions where until <= ?", (now,)))
         self._try(lambda db: db.execute("insert or replace into questions values (?, ?, ?)", row))
         return now
 
@@ -88,10 +88,20 @@ class Kept:
 
     def close(self) -> None:
         """Lets go of the file."""
+        if self._connection is not None:
+            self._clear()
         with self._turn:
             if self._connection is not None:
                 self._connection.close()
             self._connection = None
+
+    def _clear(self) -> None:
+        """Forgets what is too old, and the oldest of what is too much."""
+        self._grown = 0
+        now = self._clock()
+        self._try(lambda db: db.execute("delete from answers where until <= ?", (now,)))
+        self._try(lambda db: db.execute("delete from questions where until <= ?", (now,)))
+        self._try(lambda db: db.execute(_OLDEST, (MOST_BYTES,)))
 
     def _try(self, ask: Callable[[sqlite3.Connection], sqlite3.Cursor]) -> Sequence[Any]:
         if self._path is None:

@@ -9,21 +9,23 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from anyio import to_thread
 
+from agentgauge.core.catalog import BUCKETED
 from agentgauge.core.errors import Forbidden, unknown_name
+from agentgauge.core.fit import LADDER
 from agentgauge.core.operation import LOCAL, Principal, Written
-from agentgauge.core.query import Measure, Query, Values
+from agentgauge.core.query import Filter, Measure, Query, Values
 from agentgauge.core.table import join
 from agentgauge.core.time import EARLIEST, LATEST, Window
 
 if TYPE_CHECKING:
     from agentgauge.core.operation import Desk, Operation, Q
-    from agentgauge.core.query import Extent, Filter, Store
+    from agentgauge.core.query import Extent, Store
     from agentgauge.core.table import Table
 
 T = TypeVar("T")
@@ -31,6 +33,7 @@ SMALL = 1 << 20
 """The size, in bytes, below which any question takes less than a few milliseconds."""
 EVER = Window(EARLIEST, LATEST)
 COUNT = Measure("count", None, "count")
+_BUCKETED = Filter("source", "EQUAL", BUCKETED)
 Guard = Callable[["Query", Principal], "Query"]
 
 
@@ -82,6 +85,11 @@ class LocalDesk:
         """The names that `source` may take."""
         return (LOCAL, *(self.elsewhere.names if self.elsewhere else ()))
 
+    @property
+    def intervals(self) -> Sequence[str]:
+        """Any interval."""
+        return LADDER
+
     def default(self, tool: str) -> Sequence[str]:
         """The sources of a tool whose call names none."""
         return self.elsewhere.default(tool) if self.elsewhere else (LOCAL,)
@@ -107,8 +115,19 @@ class LocalDesk:
         return await operation.answer(request, self)
 
     async def ask(self, query: Query) -> Table:
-        """The store's answer to the question, once every guard has let it pass or narrowed it."""
-        return await self._run(partial(self.store.query, self._guarded(query)))
+        """The store's answer to the question, once every guard has let it pass or narrowed it.
+
+        A quantile of points that stand for histogram buckets is approximate, and so the table says.
+        """
+        query = self._guarded(query)
+        table = await self._run(partial(self.store.query, query))
+        if query.dataset == "points" and any(each.how == "quantile" for each in query.measures):
+            bucketed = replace(
+                query, measures=(COUNT,), bucket=None, group_by=(), top=None, where=(*query.where, _BUCKETED)
+            )
+            if (await self._run(partial(self.store.query, bucketed))).total[COUNT.label]:
+                return replace(table, exact=False)
+        return table
 
     async def extents(self) -> Sequence[Extent]:
         """What is here, a row per dataset that has events."""

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from agentgauge.core.errors import clean
+from agentgauge.core.errors import InvalidValue, clean, quote
 from agentgauge.core.wire import written
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def spelled(base_url: str, endpoint: Endpoint[Any], request: Any) -> tuple[str, 
     A base address that ends in the first part of the endpoint's path (`.../api/v1`) is not given it twice.
     """
     given = written(request)
-    paths = {name: url_quote(str(given.pop(name)), safe="/" if kind else "") for name, kind in _named(endpoint.path)}
+    paths = {name: _in_path(str(given.pop(name)), slashes=slashes) for name, slashes in _named(endpoint.path)}
     path = _PARAMETER.sub(lambda match: paths[match[1]], endpoint.path)
     base = base_url.rstrip("/")
     mount = urlsplit(base).path
@@ -47,6 +47,19 @@ def spelled(base_url: str, endpoint: Endpoint[Any], request: Any) -> tuple[str, 
     if endpoint.method == "POST":
         return "POST", address, {}, orjson.dumps(given)
     return endpoint.method, address, {name: _text(value) for name, value in given.items()}, b""
+
+
+def _in_path(value: str, *, slashes: bool) -> str:
+    """A value as part of an address.
+
+    Raises:
+        InvalidValue: for one that would lead to another endpoint.
+    """
+    if not value or {".", ".."} & set(value.split("/")):
+        raise InvalidValue(
+            f"{quote(value)} cannot be asked for: it would be another address.", hint="Give a full name."
+        )
+    return url_quote(value, safe="/" if slashes else "")
 
 
 def _named(path: str) -> list[tuple[str, bool]]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agentgauge.core.errors import SourceNotFound, Unsupported, UpstreamGarbled
+from agentgauge.core.fit import LADDER
 from agentgauge.core.query import Extent, Filter, Query, Values
 from agentgauge.core.reshape import shape, unknown
 
@@ -64,6 +65,11 @@ class UpstreamDesk:
     def offers(self) -> Mapping[str, str]:
         """Tool -> what it can be asked here."""
         return self.upstream.offers
+
+    @property
+    def intervals(self) -> Sequence[str]:
+        """What an interval is chosen from: by default what has whole minutes, which every vendor has."""
+        return self.upstream.intervals or [each for each in LADDER if not each.endswith("s")]
 
     def default(self, tool: str) -> Sequence[str]:
         """The sources of a tool whose call names none."""
@@ -137,9 +143,9 @@ class UpstreamDesk:
             try:
                 raw = await self._pages(plan.endpoint, plan.request)
                 break
-            except SourceNotFound:
+            except SourceNotFound as error:
                 if plan.otherwise is None:
-                    raise
+                    raise SourceNotFound(error.message, hint=plan.absent or error.hint) from None
                 plan = plan.otherwise
         return plan, shape(raw, plan, queries)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agentgauge.dialects import agentmessage, agentphone, astropods, own, truefoundry, voicerun
+from agentgauge.dialects import agentmessage, agentphone, astropods, langfuse, own, truefoundry, voicerun
 
 DIALECTS = (
     own.DIALECT,
@@ -11,4 +11,5 @@ DIALECTS = (
     truefoundry.DIALECT,
     voicerun.DIALECT,
     astropods.DIALECT,
+    langfuse.DIALECT,
 )

@@ -22,6 +22,8 @@ They stand in sources.toml in the data folder (AGENTGAUGE_HOME):
   [sources.phone]
   dialect = "agentphone"           # agentmessage, agentphone, truefoundry, voicerun, astropods, langfuse
   secret = "AGENTPHONE_API_KEY"    # the variable that holds the key, never the key itself
+  user = "LANGFUSE_PUBLIC_KEY"     # langfuse: the variable of the public half of its pair
+  tier = "hobby"                   # langfuse: what you pay for, by which its requests are limited
   base_url = "https://..."         # where the dialect has none of its own, or another host
   organisations = ["default"]      # who may ask it
   [defaults]

@@ -27,6 +27,9 @@ from agentgauge.core.operation import Refusal
 from agentgauge.core.time import zone
 from agentgauge.core.wire import Text, Wire
 
+Period = Literal["week", "month", "year"]
+"""The calendar periods of usage by agent."""
+
 
 def _known_zone(name: str | None) -> str | None:
     try:
@@ -55,7 +58,7 @@ class MonthlyRequest(Wire):
 class ByAgentRequest(Wire):
     """GET /v1/usage/by-agent."""
 
-    period: Literal["week", "month", "year"]
+    period: Period
     tz: Annotated[Text, AfterValidator(_known_zone)] = None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agentgauge.core.asking import DAY
 from agentgauge.core.operation import Operation
@@ -30,11 +30,23 @@ from agentgauge.dialects.agentphone.contract import (
     UsageBody,
     UsageRequest,
 )
+from agentgauge.dialects.agentphone.decode import (
+    UNLIMITED,
+    decode_by_agent,
+    decode_by_number,
+    decode_daily,
+    decode_monthly,
+    decode_usage,
+)
 from agentgauge.dialects.agentphone.translate import (
+    AGENT,
     BY_DAY,
     CALLS,
     COMPLETED_CALLS,
     MESSAGES,
+    NUMBER,
+    STATS,
+    USED,
     WEBHOOKS,
     Part,
     joined,
@@ -47,39 +59,41 @@ if TYPE_CHECKING:
     from agentgauge.core.table import Cell, Table
 
 EVER = Window(EARLIEST, LATEST)
-UNLIMITED = 2**31 - 1
-"""The vendor's plans limit, a local store does not; the largest number that every client's integers hold."""
 UNASSIGNED = "Unassigned"
 SEGMENTS = Part("messages", (Measure("sum", "segments", "segments"),), (Filter("channel", "EQUAL", "sms"),))
 DELIVERED = Part("webhooks", (Measure("count", None, "delivered"),), (Filter("status", "EQUAL", "delivered"),))
-SPANS = {"Last24h": 1, "Last7d": 7, "Last30d": 30}
+SPANS = {"last_24h": 1, "last_7d": 7, "last_30d": 30}
 """The rolling windows of the summary, in days before now."""
-NUMBER = ("number_id", "phone_number", "country", "status", "agent_id", "agent_name")
-AGENT = ("agent_id", "agent_name")
 
 
 async def _asked(parts: Sequence[Part], window: Window, desk: Desk, groups: tuple[str, ...] = ()) -> Table:
     """What the parts count in a window, side by side."""
-    return await joined(parts, desk.ask)(Query(parts[0].dataset, window, measures(parts), group_by=groups))
+    return await joined(parts, desk.ask_together)(Query(parts[0].dataset, window, measures(parts), group_by=groups))
 
 
 async def usage(request: UsageRequest, desk: Desk) -> Table:
-    """The account's counts, each under the wire's own name."""
+    """The account's counts; a webhook delivery that was not delivered failed, so that the two add up (2.2)."""
     stats: dict[str, Cell] = {}
-    asked = (("Messages", "messages", MESSAGES), ("Calls", "calls", (CALLS,)))
-    for what, label, parts in asked:
-        stats[f"total{what}"] = (await _asked(parts, EVER, desk)).total[label]
-        for span, days in SPANS.items():
-            found = await _asked(parts, _last(desk, days), desk)
-            stats[f"{label}{span}"] = found.total[label]
-    hooks = await _asked((WEBHOOKS, DELIVERED), EVER, desk)
-    segments = await _asked((SEGMENTS,), _last(desk, SPANS["Last30d"]), desk)
-    stats["webhooks"], stats["delivered"] = hooks.total["webhooks"], hooks.total["delivered"]
-    stats["smsSegmentsLast30d"] = segments.total["segments"]
+    known: list[int] = []
+    for what, parts in (("messages", MESSAGES), ("calls", (CALLS,))):
+        windows = {f"total_{what}": EVER} | {f"{what}_{span}": _last(desk, days) for span, days in SPANS.items()}
+        for label, window in windows.items():
+            found = await _asked(parts, window, desk)
+            stats[label] = found.total[what]
+            known += [] if found.as_of is None else [found.as_of]
+    hooks = (await _asked((WEBHOOKS, DELIVERED), EVER, desk)).total
+    segments = await _asked((SEGMENTS,), _last(desk, SPANS["last_30d"]), desk)
     numbers = await desk.registry("numbers")
-    stats["used"] = sum(entry.get("status") == "active" for entry in numbers.values())
-    found = tuple(Measure("count", None, label) for label in stats)
-    return replace(segments, window=_last(desk, SPANS["Last7d"]), measures=found, total=stats)
+    stats |= {
+        "total_webhook_deliveries": hooks["webhooks"],
+        "successful_webhook_deliveries": hooks["delivered"],
+        "failed_webhook_deliveries": _whole(hooks["webhooks"]) - _whole(hooks["delivered"]),
+        "sms_segments_last_30d": segments.total["segments"],
+        USED: sum(entry.get("status") == "active" for entry in numbers.values()),
+    }
+    columns = tuple(Measure("count", None, label) for label in stats)
+    as_of = min(known, default=None)
+    return replace(segments, window=_last(desk, SPANS["last_7d"]), measures=columns, total=stats, as_of=as_of)
 
 
 def _last(desk: Desk, days: int) -> Window:
@@ -87,23 +101,8 @@ def _last(desk: Desk, days: int) -> Window:
 
 
 def encode_usage(request: UsageRequest, table: Table, desk: Desk) -> UsageBody:
-    """The account's body; a webhook delivery that was not delivered failed, so that the two add up (2.2)."""
-    count = {label: _whole(value) for label, value in table.total.items()}
-    used, hooks, delivered = count["used"], count["webhooks"], count["delivered"]
-    stats: Stats = {
-        "totalMessages": count["totalMessages"],
-        "messagesLast24h": count["messagesLast24h"],
-        "messagesLast7d": count["messagesLast7d"],
-        "messagesLast30d": count["messagesLast30d"],
-        "totalCalls": count["totalCalls"],
-        "callsLast24h": count["callsLast24h"],
-        "callsLast7d": count["callsLast7d"],
-        "callsLast30d": count["callsLast30d"],
-        "totalWebhookDeliveries": hooks,
-        "successfulWebhookDeliveries": delivered,
-        "failedWebhookDeliveries": hooks - delivered,
-        "smsSegmentsLast30d": count["smsSegmentsLast30d"],
-    }
+    """The account's body; the vendor's plans limit, a local store does not."""
+    used = _whole(table.total[USED])
     return {
         "plan": {
             "name": "local",
@@ -116,7 +115,7 @@ def encode_usage(request: UsageRequest, table: Table, desk: Desk) -> UsageBody:
             },
         },
         "numbers": {"used": used, "limit": UNLIMITED, "remaining": max(0, UNLIMITED - used)},
-        "stats": stats,
+        "stats": cast("Stats", {wire: _whole(table.total[label]) for wire, label in STATS.items()}),
         "periodStart": iso_z(table.window.start),
         "periodEnd": iso_z(table.window.end),
         "reportGeneratedAt": iso_z(desk.now),
@@ -138,7 +137,7 @@ async def _calendar(unit: Unit, count: int, desk: Desk) -> Table:
     running = edges(Window(desk.now, desk.now + 1), bucket)
     start = shift(running[0], 1 - count, unit, "UTC")
     window = Window(max(start, EARLIEST), running[-1])
-    return await joined(BY_DAY, desk.ask)(Query("messages", window, measures(BY_DAY), bucket))
+    return await joined(BY_DAY, desk.ask_together)(Query("messages", window, measures(BY_DAY), bucket))
 
 
 def _counts(table: Table) -> list[tuple[str, int, int, int]]:
@@ -167,16 +166,16 @@ def encode_monthly(request: MonthlyRequest, table: Table, desk: Desk) -> Monthly
 
 
 async def by_number(request: UsageRequest, desk: Desk) -> Table:
-    """Lifetime counts of every number that is registered or had traffic, the busiest first."""
+    """Lifetime counts of every number that is registered or had traffic, the busiest first; and of no number."""
     table = await _asked((*MESSAGES, CALLS), EVER, desk, ("number_id",))
     numbers, names = await desk.registry("numbers"), await _names(desk)
-    counted = {str(key[0]): index for index, key in enumerate(table.groups) if key[0] is not None}
+    counted = {key[0]: index for index, key in enumerate(table.groups)}
     groups: list[tuple[Cell, ...]] = []
     totals: dict[str, list[Cell]] = {each.label: [] for each in table.measures}
     for id in dict.fromkeys([*counted, *numbers]):
-        entry: Any = numbers.get(id, {})
+        entry: Any = {} if id is None else numbers.get(str(id), {})
         agent = entry.get("agent_id")
-        groups.append((id, *(entry.get(name) or "" for name in NUMBER[1:4]), agent, names.get(str(agent))))
+        groups.append((id, *(entry.get(name) for name in NUMBER[1:4]), agent, names.get(str(agent))))
         for label, column in totals.items():
             column.append(table.totals[label][counted[id]] if id in counted else 0)
     return replace(table, group_by=NUMBER, groups=groups, totals=totals)
@@ -189,15 +188,17 @@ async def _names(desk: Desk) -> dict[str, str]:
 
 
 def encode_by_number(request: UsageRequest, table: Table, desk: Desk) -> ByNumberBody:
-    """A row per number."""
+    """A row per number; the wire has none for messages and calls without one."""
     rows: list[NumberUsage] = []
     for index, (id, phone, country, status, agent, name) in enumerate(table.groups):
+        if id is None:
+            continue
         rows.append(
             {
                 "numberId": str(id),
-                "phoneNumber": str(phone),
-                "country": str(country),
-                "status": str(status),
+                "phoneNumber": str(phone or ""),
+                "country": str(country or ""),
+                "status": str(status or ""),
                 "messages": _whole(table.totals["messages"][index]),
                 "calls": _whole(table.totals["calls"][index]),
                 "agentId": None if agent is None else str(agent),
@@ -247,55 +248,59 @@ def _whole(value: Cell) -> int:
     return value if isinstance(value, int) else 0
 
 
-OPERATIONS = (
-    Operation(
-        name="getUsage",
-        summary="Account usage: messages, calls, webhook deliveries and numbers",
-        method="GET",
-        path="/v1/usage",
-        request=UsageRequest,
-        body=UsageBody,
-        answer=usage,
-        encode=encode_usage,
-    ),
-    Operation(
-        name="getDailyUsage",
-        summary="Usage of the last days",
-        method="GET",
-        path="/v1/usage/daily",
-        request=DailyRequest,
-        body=DailyBody,
-        answer=daily,
-        encode=encode_daily,
-    ),
-    Operation(
-        name="getMonthlyUsage",
-        summary="Usage of the last months",
-        method="GET",
-        path="/v1/usage/monthly",
-        request=MonthlyRequest,
-        body=MonthlyBody,
-        answer=monthly,
-        encode=encode_monthly,
-    ),
-    Operation(
-        name="getUsageByNumber",
-        summary="Lifetime usage of each phone number",
-        method="GET",
-        path="/v1/usage/by-number",
-        request=UsageRequest,
-        body=ByNumberBody,
-        answer=by_number,
-        encode=encode_by_number,
-    ),
-    Operation(
-        name="getUsageByAgent",
-        summary="Usage of each agent in the running calendar week, month or year",
-        method="GET",
-        path="/v1/usage/by-agent",
-        request=ByAgentRequest,
-        body=ByAgentBody,
-        answer=by_agent,
-        encode=encode_by_agent,
-    ),
+SUMMARY = Operation(
+    name="getUsage",
+    summary="Account usage: messages, calls, webhook deliveries and numbers",
+    method="GET",
+    path="/v1/usage",
+    request=UsageRequest,
+    body=UsageBody,
+    answer=usage,
+    encode=encode_usage,
+    decode=decode_usage,
 )
+DAILY = Operation(
+    name="getDailyUsage",
+    summary="Usage of the last days",
+    method="GET",
+    path="/v1/usage/daily",
+    request=DailyRequest,
+    body=DailyBody,
+    answer=daily,
+    encode=encode_daily,
+    decode=decode_daily,
+)
+MONTHLY = Operation(
+    name="getMonthlyUsage",
+    summary="Usage of the last months",
+    method="GET",
+    path="/v1/usage/monthly",
+    request=MonthlyRequest,
+    body=MonthlyBody,
+    answer=monthly,
+    encode=encode_monthly,
+    decode=decode_monthly,
+)
+BY_NUMBER = Operation(
+    name="getUsageByNumber",
+    summary="Lifetime usage of each phone number",
+    method="GET",
+    path="/v1/usage/by-number",
+    request=UsageRequest,
+    body=ByNumberBody,
+    answer=by_number,
+    encode=encode_by_number,
+    decode=decode_by_number,
+)
+BY_AGENT = Operation(
+    name="getUsageByAgent",
+    summary="Usage of each agent in the running calendar week, month or year",
+    method="GET",
+    path="/v1/usage/by-agent",
+    request=ByAgentRequest,
+    body=ByAgentBody,
+    answer=by_agent,
+    encode=encode_by_agent,
+    decode=decode_by_agent,
+)
+OPERATIONS = (SUMMARY, DAILY, MONTHLY, BY_NUMBER, BY_AGENT)

@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from agentgauge.core.answer import Answer, Rest
-from agentgauge.core.asking import DAY, agent_names, zone_of
+from agentgauge.core.asking import DAY, agent_names, distinct_names, zone_of
 from agentgauge.core.errors import InvalidValue
 from agentgauge.core.fit import first_rows, most_rows, present
 from agentgauge.core.operation import Tool
 from agentgauge.core.parse import Limited, Zoned
-from agentgauge.core.query import Filter, Measure, Query
+from agentgauge.core.query import Query
 from agentgauge.core.series import Series
-from agentgauge.core.time import EARLIEST, LATEST, Bucket, Unit, Window, edges, edges_before
-from agentgauge.dialects.agentphone.translate import BY_DAY, CALLS, MESSAGES, WEBHOOKS, Part, joined, measures
+from agentgauge.core.time import EARLIEST, Bucket, Unit, Window, edges, edges_before
+from agentgauge.dialects.agentphone.contract import UsageRequest
+from agentgauge.dialects.agentphone.operations import BY_NUMBER, SUMMARY
+from agentgauge.dialects.agentphone.translate import BY_DAY, joined, measures
 
 if TYPE_CHECKING:
     from agentgauge.core.operation import Desk
-
-EVER = Window(EARLIEST, LATEST)
-SEGMENTS = Part("messages", (Measure("sum", "segments", "sms_segments"),), (Filter("channel", "EQUAL", "sms"),))
+    from agentgauge.core.table import Table
 
 
 class GetUsageParams(Limited, Zoned):
@@ -71,51 +71,56 @@ async def _calendar(unit: Unit, count: int, params: GetUsageParams, desk: Desk) 
             budget=params.budget,
             limit=params.limit,
             interval=bucket,
-            ask=joined(BY_DAY, desk.ask),
+            ask=joined(BY_DAY, desk.ask_together),
         ),
         desk,
     )
 
 
 async def _by_number(params: GetUsageParams, desk: Desk) -> Answer:
-    """Lifetime messages and calls of each number, the registry's numbers first asked by name."""
-    numbers, agents = await desk.registry("numbers"), await agent_names(desk)
-    parts, labels = (*MESSAGES, CALLS), ("messages", "calls")
-    window = await _lifetime(desk)
-    query = Query(dataset="messages", window=window, measures=measures(parts), group_by=("number_id",))
-    ask = joined(parts, desk.ask)
-    table = await ask(query)
-    counted = {key[0]: index for index, key in enumerate(table.groups)}
+    """Lifetime messages and calls of each number; those without a number in a row of their own, where they are told."""
+    table, labels = await desk.call(BY_NUMBER, UsageRequest()), ("messages", "calls")
+    agents = await _agents(table, desk)
     rows: list[list[Any]] = []
-    for id in dict.fromkeys([*counted, *numbers]):
-        entry = numbers.get(str(id), {})
-        agent = entry.get("agent_id")
-        counts = [table.totals[label][counted[id]] if id in counted else 0 for label in labels]
+    for index, (id, phone, _, status, agent, name) in enumerate(table.groups):
+        counts = [table.totals[label][index] for label in labels]
+        shown = name if agent is None else agents.get(str(agent), agent)
         if id is not None or any(counts):
-            rows.append([id, entry.get("phone_number"), entry.get("status"), agents.get(str(agent), agent), *counts])
+            rows.append([id, phone, status, shown, *counts])
     answer = Answer(
         title="usage by number, all time",
         columns=["number", "phone_number", "status", "agent", *labels],
-        window=window,
+        window=await _lifetime(desk),
         tz=zone_of(params, desk),
         as_of=table.as_of,
+        states_exact=table.exact is not None,
         total={label: table.total[label] for label in labels},
         has_total=True,
+        notes=table.notes,
     )
 
     def draw(n: int) -> Answer:
         if n == len(rows):
             return replace(answer, rows=rows)
         rest = {label: sum(row[place] for row in rows[n:]) for place, label in enumerate(labels, -len(labels))}
-        note = f"{n} of {len(rows)} numbers shown, the busiest first"
+        notes = (f"{n} of {len(rows)} numbers shown, the busiest first", *answer.notes)
         if n == 0:
-            return replace(answer, columns=[], notes=(note,))
-        return replace(answer, rows=rows[:n], other=Rest(len(rows) - n, rest), notes=(note,))
+            return replace(answer, columns=[], notes=notes)
+        return replace(answer, rows=rows[:n], other=Rest(len(rows) - n, rest), notes=notes)
 
     return most_rows(min(params.limit, len(rows)), draw, params.budget)
 
 
+async def _agents(table: Table, desk: Desk) -> dict[str, str]:
+    """Agent id -> what to show for it; a desk without a registry has the names beside its numbers."""
+    named = {str(key[4]): str(key[5]) for key in table.groups if key[4] is not None and key[5] is not None}
+    return distinct_names(named) | await agent_names(desk)
+
+
 async def _lifetime(desk: Desk) -> Window:
+    """From the first to the last of what is counted; a vendor, which states neither, has counted until now."""
+    if desk.offers is not None:
+        return Window(EARLIEST, desk.now)
     held = [extent for extent in await desk.extents() if extent.dataset in ("messages", "calls", "webhooks")]
     firsts = [extent.first for extent in held if extent.first is not None]
     lasts = [extent.last for extent in held if extent.last is not None]
@@ -126,46 +131,19 @@ async def _lifetime(desk: Desk) -> Window:
 
 async def _summary(params: GetUsageParams, desk: Desk) -> Answer:
     """AgentPhone's account overview; webhook deliveries that were not delivered count as failed."""
-    tz = zone_of(params, desk)
-    spans = {"": EVER, "_last_24h": _last(desk, 1), "_last_7d": _last(desk, 7), "_last_30d": _last(desk, 30)}
-    rows: list[list[Any]] = []
-    as_of: int | None = None
-    for what, parts in (("messages", MESSAGES), ("calls", (CALLS,))):
-        for suffix, window in spans.items():
-            table = await joined(parts, desk.ask)(Query("messages", window, measures(parts)))
-            name = f"{what}{suffix}" if suffix else f"total_{what}"
-            rows.append([name, table.total[what]])
-            as_of = table.as_of if as_of is None else min(as_of, table.as_of or as_of)
-    hooks = await desk.ask(Query("webhooks", EVER, WEBHOOKS.measures))
-    delivered = await desk.ask(
-        Query("webhooks", EVER, WEBHOOKS.measures, where=(Filter("status", "EQUAL", "delivered"),))
-    )
-    total, good = hooks.total["webhooks"], delivered.total["webhooks"]
-    assert isinstance(total, int)
-    assert isinstance(good, int)
-    segments = await joined((SEGMENTS,), desk.ask)(Query("messages", spans["_last_30d"], SEGMENTS.measures))
-    numbers = await desk.registry("numbers")
-    rows += [
-        ["total_webhook_deliveries", total],
-        ["successful_webhook_deliveries", good],
-        ["failed_webhook_deliveries", total - good],
-        ["sms_segments_last_30d", segments.total["sms_segments"]],
-        ["numbers_used", sum(entry.get("status") == "active" for entry in numbers.values())],
-    ]
+    table = await desk.call(SUMMARY, UsageRequest())
+    unknown = "" if desk.offers is not None else "; plan and number limits are the vendor's and not known here"
     answer = Answer(
         title="usage summary",
         columns=["stat", "value"],
-        rows=rows,
-        window=spans["_last_30d"],
-        tz=tz,
-        as_of=as_of,
-        notes=("total_* are all time; plan and number limits are the vendor's and not known here",),
+        rows=[[label, value] for label, value in table.total.items()],
+        window=Window(max(EARLIEST, desk.now - 30 * DAY), desk.now),
+        tz=zone_of(params, desk),
+        as_of=table.as_of,
+        states_exact=table.exact is not None,
+        notes=(f"total_* are all time{unknown}", *table.notes),
     )
     return first_rows(answer, params.budget, "stats")
-
-
-def _last(desk: Desk, days: int) -> Window:
-    return Window(max(EARLIEST, desk.now - days * DAY), desk.now)
 
 
 GET_USAGE = Tool(

@@ -1,4 +1,4 @@
-"""What AgentPhone counts, as parts that are asked one by one and joined. Pure.
+"""What AgentPhone counts, as parts that are asked side by side and added up. Pure.
 
 Source: contract `agentphone` 2.2 and design section 3, "What counts as what".
 """
@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 
 from agentgauge.core.catalog import dataset
 from agentgauge.core.query import Filter, Measure, Query
-from agentgauge.core.table import Cell, Other, Table, cut, join, rank
+from agentgauge.core.table import Cell, Other, Table, cut, rank
 
 Ask = Callable[[Query], Awaitable[Table]]
+AskTogether = Callable[[Sequence[Query]], Awaitable[Table]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,27 @@ RUN_COSTS = Part("requests", (_sum("input_tokens"), _sum("output_tokens"), _sum(
 
 BY_AGENT = (*MESSAGES, COMPLETED_CALLS, RUNS, MODEL_CALLS, TOOL_CALLS)
 BY_DAY = (*MESSAGES, CALLS, WEBHOOKS)
+AGENT = ("agent_id", "agent_name")
+"""What is asked for `agent`, so that an id can be shown by the name its events carry."""
+NUMBER = ("number_id", "phone_number", "country", "status", "agent_id", "agent_name")
+"""What is known of a phone number."""
+STATS = {
+    "totalMessages": "total_messages",
+    "messagesLast24h": "messages_last_24h",
+    "messagesLast7d": "messages_last_7d",
+    "messagesLast30d": "messages_last_30d",
+    "totalCalls": "total_calls",
+    "callsLast24h": "calls_last_24h",
+    "callsLast7d": "calls_last_7d",
+    "callsLast30d": "calls_last_30d",
+    "totalWebhookDeliveries": "total_webhook_deliveries",
+    "successfulWebhookDeliveries": "successful_webhook_deliveries",
+    "failedWebhookDeliveries": "failed_webhook_deliveries",
+    "smsSegmentsLast30d": "sms_segments_last_30d",
+}
+"""The account's counts: what the wire calls each, and the column that holds it."""
+USED = "numbers_used"
+"""The column of how many phone numbers are active."""
 
 
 def measures(parts: Sequence[Part]) -> tuple[Measure, ...]:
@@ -76,21 +98,21 @@ def fitting(parts: Sequence[Part], names: Sequence[str]) -> tuple[Part, ...]:
     return tuple(part for part in parts if all(has(part, name) for name in names))
 
 
-def joined(parts: Sequence[Part], ask: Ask) -> Ask:
-    """A way to ask that puts the query's window, buckets, groups and filters to every part and joins the answers."""
+def joined(parts: Sequence[Part], ask: AskTogether) -> Ask:
+    """A way to ask that puts the query's window, buckets, groups and filters to all parts together."""
 
     async def asked(query: Query) -> Table:
-        tables: list[Table] = []
-        for index, part in enumerate(parts):
-            own = replace(
+        own = [
+            replace(
                 query,
                 dataset=part.dataset,
                 measures=tuple(replace(each, label=f"{index}:{each.label}") for each in part.measures),
                 where=part.where + query.where,
                 top=None,
             )
-            tables.append(await ask(own))
-        table = ranked(added(join(tables), measures(parts)))
+            for index, part in enumerate(parts)
+        ]
+        table = ranked(added(await ask(own), measures(parts)))
         return cut(table, query.top.n) if query.top and query.bucket is None else table
 
     return asked

@@ -21,6 +21,7 @@ from agentgauge.core.table import Table, cut
 from agentgauge.core.time import Bucket, Window
 from agentgauge.core.when import current_period
 from agentgauge.dialects.agentphone.translate import (
+    AGENT,
     BY_AGENT,
     MODEL_CALLS,
     RUN_COSTS,
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 
 SHORT = {"agent": "agent", "model": "model_name", "session": "session_id", "user": "user"}
 """What `group_by` calls the usual dimensions here, and the fields they are."""
-AGENT = ("agent_id", "agent_name")
-"""What is asked for `agent`, so that an id can be shown by the name its events carry."""
 
 
 class UsageParams(Compared, Limited, Zoned):
@@ -71,6 +70,9 @@ async def usage_by_agent(params: UsageParams, desk: Desk) -> Answer:
     fields = {field: word for word, field in SHORT.items()}
     heads = {name: fields.get(name, name) for name in groups}
     kept: tuple[str, ...] = ()
+    period = Bucket(params.period, 1, tz)
+    # A vendor is asked for its running period in a zone; a store, which knows no zones, for a window.
+    whole = period if desk.offers is not None else None
     if "agent" in groups:
         names |= await agent_names(desk)
 
@@ -78,8 +80,8 @@ async def usage_by_agent(params: UsageParams, desk: Desk) -> Answer:
         """Without the columns that are empty in the window that is shown; agents by id, their names kept aside."""
         nonlocal kept
         apart = tuple(part for name in asked.group_by for part in (AGENT if name == "agent" else (name,)))
-        table = await joined(parts, desk.ask)(replace(asked, group_by=apart, top=None))
-        table = together(table, asked.group_by, names)
+        table = await joined(parts, desk.ask_together)(replace(asked, bucket=whole, group_by=apart, top=None))
+        table = together(replace(table, bucket=None), asked.group_by, names)
         if not kept:
             kept = tuple(each.label for each in without_empty(table).measures)
         table = _only(table, kept)
@@ -98,7 +100,7 @@ async def usage_by_agent(params: UsageParams, desk: Desk) -> Answer:
             limit=params.limit,
             timeline=False,
             compare=params.compare_to is not None,
-            period=Bucket(params.period, 1, tz),
+            period=period,
             heads=heads,
             label=label,
             notes=notes,
@@ -129,13 +131,13 @@ async def _parts(
 ) -> tuple[tuple[Part, ...], tuple[Filter, ...]]:
     """The parts that can be grouped and filtered so and have data, with the filters that fit them all."""
     raw = [name for name, _, _ in listed(params.filters)]
-    parts = fitting(BY_AGENT, [*groups, *raw])
+    parts = fits = fitting(BY_AGENT, [*groups, *raw])
     if not parts:
         raise unknown_name("a filter that goes with this grouping", ", ".join(raw or groups), _dimensions())
     present_now = {extent.dataset for extent in await desk.extents() if extent.count}
     if "model_calls" not in present_now and MODEL_CALLS in parts:
         parts = (*(part for part in parts if part is not MODEL_CALLS), *fitting((RUN_COSTS,), [*groups, *raw]))
-    held = tuple(part for part in parts if part.dataset in present_now) or parts[:1]
+    held = tuple(part for part in parts if part.dataset in present_now) or fits[:1]
     holder = dataset(held[0].dataset)
     groups_of(groups, holder)
     return held, await by_agent_id(conditions(params.filters, holder), desk)

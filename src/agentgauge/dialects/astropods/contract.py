@@ -9,7 +9,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NotRequired
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from typing_extensions import TypedDict
 
 from agentgauge.core.errors import (
@@ -25,7 +25,7 @@ from agentgauge.core.errors import (
     WindowTooLarge,
 )
 from agentgauge.core.operation import Refusal
-from agentgauge.core.time import EARLIEST, FIXED, LATEST
+from agentgauge.core.time import EARLIEST, FIXED, LATEST, SECOND, iso_z
 from agentgauge.core.wire import Wire
 
 INTERVAL = 60
@@ -73,7 +73,17 @@ def _minutes(given: Any) -> Any:
     return given
 
 
-Instant = Annotated[int | None, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
+def stamp(instant: int) -> str:
+    """RFC 3339, with milliseconds only where there are any."""
+    return iso_z(instant, milliseconds=instant % SECOND != 0)
+
+
+Instant = Annotated[
+    int | None,
+    BeforeValidator(_instant),
+    PlainSerializer(stamp, when_used="unless-none"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 
 
 class SummaryRequest(Wire):

@@ -13,7 +13,7 @@ from agentgauge.core.asking import DAY
 from agentgauge.core.errors import InvalidRequest, Problem
 from agentgauge.core.operation import Operation
 from agentgauge.core.query import Filter, Query
-from agentgauge.core.time import EARLIEST, SECOND, Bucket, Window, edges, iso_z
+from agentgauge.core.time import EARLIEST, Bucket, Window, edges
 from agentgauge.dialects.astropods.contract import (
     AgentNotFound,
     MetricsBody,
@@ -23,7 +23,9 @@ from agentgauge.dialects.astropods.contract import (
     SummaryRequest,
     TimeRange,
     TraceBucket,
+    stamp,
 )
+from agentgauge.dialects.astropods.decode import decode
 from agentgauge.dialects.astropods.tools import MEASURES
 
 if TYPE_CHECKING:
@@ -87,7 +89,7 @@ def encode_metrics(request: MetricsRequest, table: Table, desk: Desk) -> Metrics
     columns = [table.wide(each.label)[0] for each in MEASURES]
     buckets: list[TraceBucket] = [
         {
-            "timestamp": _stamp(start),
+            "timestamp": stamp(start),
             "trace_count": _whole(count),
             "avg_latency_ms": _number(latency),
             "input_tokens": _whole(given),
@@ -111,12 +113,7 @@ def encode_summary(request: SummaryRequest, table: Table, desk: Desk) -> Summary
 
 
 def _range(table: Table) -> TimeRange:
-    return {"start": _stamp(table.window.start), "end": _stamp(table.window.end)}
-
-
-def _stamp(instant: int) -> str:
-    """RFC 3339, with milliseconds only where there are any."""
-    return iso_z(instant, milliseconds=instant % SECOND != 0)
+    return {"start": stamp(table.window.start), "end": stamp(table.window.end)}
 
 
 def _whole(value: Cell) -> int:
@@ -139,6 +136,7 @@ OPERATIONS = (
         body=MetricsBody,
         answer=metrics,
         encode=encode_metrics,
+        decode=decode,
     ),
     Operation(
         name="get-observability-summary",

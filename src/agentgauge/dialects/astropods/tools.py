@@ -13,11 +13,12 @@ from pydantic import Field
 from agentgauge.core.asking import check_keys, groups_of, interval_of, window_of, zone_of
 from agentgauge.core.catalog import dataset
 from agentgauge.core.errors import InvalidValue, quote, unknown_name
-from agentgauge.core.fit import present
+from agentgauge.core.fit import chosen_bucket, present
 from agentgauge.core.operation import Tool
 from agentgauge.core.parse import TIMES, Bucketed, Compared, Conditions, Words, conditions
 from agentgauge.core.query import Filter, Measure, Query
 from agentgauge.core.series import Series
+from agentgauge.core.time import align
 
 if TYPE_CHECKING:
     from agentgauge.core.answer import Answer
@@ -52,15 +53,16 @@ async def get_trace_metrics(params: TraceParams, desk: Desk) -> Answer:
     interval = interval_of(params.model_copy(update={"interval": _interval(params.interval)}), tz)
     holder = dataset("requests")
     groups = groups_of(params.group_by, holder)
-    account = await _account(params, desk)
-    own: tuple[Filter, ...] = (Filter("agent_name", "EQUAL", params.name),)
-    own += (Filter("account", "EQUAL", account),) if account is not None else (Filter("account", "IS_NULL", True),)
+    window = window_of(params, desk, tz)
+    if desk.offers is not None:  # a vendor has buckets of its own, which the window is widened to
+        interval = interval or chosen_bucket(window, tz, ladder=desk.intervals)
+        window = align(window, interval)
     query = Query(
         dataset="requests",
-        window=window_of(params, desk, tz),
+        window=window,
         measures=MEASURES,
         group_by=groups,
-        where=own + conditions(params.filters, holder),
+        where=await _agent(params, desk) + conditions(params.filters, holder),
     )
     answer = await present(
         Series(
@@ -80,6 +82,15 @@ async def get_trace_metrics(params: TraceParams, desk: Desk) -> Answer:
 def _interval(given: str | int | None) -> str | None:
     """The interval in words; a bare integer is minutes (contract 5.2)."""
     return f"{given} minute" if isinstance(given, int) or (given or "").strip().isdecimal() else given
+
+
+async def _agent(params: TraceParams, desk: Desk) -> tuple[Filter, ...]:
+    """The filters of the one agent. Whose account is left open is looked up here; a vendor takes it as it is given."""
+    named = Filter("agent_name", "EQUAL", params.name)
+    account = params.account if desk.offers is not None else await _account(params, desk)
+    if account is not None:
+        return named, Filter("account", "EQUAL", account)
+    return (named,) if desk.offers is not None else (named, Filter("account", "IS_NULL", True))
 
 
 async def _account(params: TraceParams, desk: Desk) -> str | None:

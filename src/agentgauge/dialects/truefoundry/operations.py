@@ -28,6 +28,7 @@ from agentgauge.dialects.truefoundry.contract import (
     InvalidQuery,
     MetricsQuery,
 )
+from agentgauge.dialects.truefoundry.decode import decode
 from agentgauge.dialects.truefoundry.translate import TOTAL, Source, aggregations
 
 if TYPE_CHECKING:
@@ -321,5 +322,6 @@ QUERY_METRICS = Operation(
     body=Body,
     answer=answer,
     encode=encode,
+    decode=decode,
 )
 OPERATIONS = (QUERY_METRICS,)

@@ -130,13 +130,17 @@ def _tags(given: Any) -> Any:
     return found  # type: ignore[reportUnknownVariableType]
 
 
+def _compact(tags: dict[str, str]) -> str:
+    return json.dumps(tags, ensure_ascii=False, separators=(",", ":"))
+
+
 Date = Annotated[str, AfterValidator(_dated)]
 Names = Annotated[list[str], BeforeValidator(_named), PlainSerializer(",".join), WithJsonSchema({"type": "string"})]
 """Comma-separated names."""
 Tags = Annotated[
     dict[str, str] | None,
     BeforeValidator(_tags),
-    PlainSerializer(json.dumps),
+    PlainSerializer(_compact),
     WithJsonSchema({"type": "string", "contentMediaType": "application/json"}),
 ]
 

@@ -14,11 +14,10 @@ from decimal import Decimal
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from agentgauge.core.errors import InvalidRequest, Problem, WindowTooLarge
+from agentgauge.core.errors import WindowTooLarge
 from agentgauge.core.operation import Operation
-from agentgauge.core.query import Filter, Measure, Query
-from agentgauge.core.table import Cell, Key, Table
-from agentgauge.core.time import EARLIEST, LATEST, MAX_BUCKETS, SECOND, Bucket, Window, local_time
+from agentgauge.core.query import Filter, Query
+from agentgauge.core.time import SECOND, Bucket, local_time
 from agentgauge.dialects.voicerun.contract import (
     AggregateBody,
     DailyBody,
@@ -35,27 +34,36 @@ from agentgauge.dialects.voicerun.contract import (
     TagsRequest,
     TimeseriesRequest,
     VectorBody,
-    step_ms,
-    when,
 )
-from agentgauge.dialects.voicerun.translate import BY_KIND, COUNT, SUM, guard, system_filters
+from agentgauge.dialects.voicerun.decode import (
+    decode_aggregate,
+    decode_daily,
+    decode_names,
+    decode_session,
+    decode_tags,
+    decode_timeseries,
+)
+from agentgauge.dialects.voicerun.ranges import step_of, stepped, window_of
+from agentgauge.dialects.voicerun.translate import (
+    BY_KIND,
+    COUNT,
+    EVER,
+    HIDDEN,
+    POINT,
+    SUM,
+    TAG,
+    guard,
+    listing,
+    system_filters,
+    wire_label,
+)
 
 if TYPE_CHECKING:
     from agentgauge.core.operation import Desk
+    from agentgauge.core.table import Cell, Key, Table
 
-EVER = Window(EARLIEST, LATEST)
-SYSTEM = ("agent_id", "environment_id", "session_id")
-"""The system labels that are stored; every other label is a user's tag."""
-HIDDEN = frozenset({*SYSTEM, "organization_id", "metric_name"})
-"""What a tag cannot be called where tags are listed (4.2)."""
 POINTS = 100_000
 """The most points of one session, and the most rows of grouped days, that one answer holds."""
-STEP = "1h"
-
-
-def _label(name: str) -> str:
-    """The field of a label as the wire names it."""
-    return name if name in SYSTEM else f"labels.{name}"
 
 
 def _labels(request: SumsRequest) -> list[str]:
@@ -72,28 +80,8 @@ def _admit(desk: Desk) -> None:
 
 
 def _where(request: RangeRequest, *own: Filter) -> tuple[Filter, ...]:
-    tags = tuple(Filter(_label(name), "EQUAL", value) for name, value in (request.tags or {}).items())
+    tags = tuple(Filter(wire_label(name), "EQUAL", value) for name, value in (request.tags or {}).items())
     return own + system_filters(agent_id=request.agent_id, environment_id=request.environment_id) + tags
-
-
-def _window(request: RangeRequest, tz: str) -> Window:
-    """The range of a request: a date-only end is that whole day, another is exclusive (4.6, 1).
-
-    Raises:
-        InvalidRequest: if it is empty or lies outside 1970 to 2100.
-    """
-    start, end = _instant("startDate", request.start_date, tz)[0], _instant("endDate", request.end_date, tz)[1]
-    if start >= end:
-        raise InvalidRequest([Problem("endDate", "must be after startDate")])
-    return Window(start, end)
-
-
-def _instant(name: str, text: str, tz: str) -> tuple[int, int]:
-    try:
-        found = when(text, tz)
-    except ValueError as error:
-        raise InvalidRequest([Problem(name, str(error))]) from None
-    return found.start, found.end
 
 
 async def names(request: NamesRequest, desk: Desk) -> Table:
@@ -118,10 +106,10 @@ async def daily(request: SumsRequest, desk: Desk) -> Table:
 
 
 async def _summed(request: SumsRequest, bucket: Bucket | None, desk: Desk) -> Table:
-    window = _window(request, request.timezone or "UTC")
+    window = window_of(request, request.timezone or "UTC")
     asked = tuple(dict.fromkeys(request.metric_names))
     where = _where(request, *((Filter("name", "IN", asked),) if asked else ()))
-    groups = ("name", *(_label(name) for name in _labels(request)))
+    groups = ("name", *(wire_label(name) for name in _labels(request)))
     table = await desk.ask(Query("points", window, (SUM,), bucket, groups, where))
     if bucket and len(groups) > 1 and len(table.groups) * (len(table.edges) - 1) > POINTS:
         raise WindowTooLarge(f"the answer would have more than {POINTS:,} rows.", hint="Take fewer days or groups.")
@@ -203,37 +191,13 @@ def encode_daily(request: SumsRequest, table: Table, desk: Desk) -> DailyBody:
 
 async def timeseries(request: TimeseriesRequest, desk: Desk) -> Table:
     """One metric per step from startDate: counters summed, gauges averaged, histograms by their p95 (4.2)."""
-    step = step_ms(request.step or STEP)
-    assert step is not None
-    window = _stepped(request, step)
+    window = stepped(request)
     where = _where(request, Filter("name", "EQUAL", request.metric_name))
     kinds = await desk.ask(Query("points", window, (COUNT,), group_by=("kind",), where=where))
     # A name that was recorded as several kinds is shown as the commonest: they have no aggregation in common.
     kind = str(kinds.groups[0][0]) if kinds.groups else "counter"
     query = Query("points", window, (BY_KIND[kind], COUNT), where=(*where, Filter("kind", "EQUAL", kind)))
-    return await desk.ask(replace(query, bucket=Bucket("second", step // SECOND, origin=window.start)))
-
-
-def _stepped(request: TimeseriesRequest, step: int) -> Window:
-    """From startDate to the end of the last step; a time as endDate is itself the last step (4.6, 1).
-
-    Raises:
-        InvalidRequest: if endDate is before startDate.
-        WindowTooLarge: if there would be more than 10,000 steps.
-    """
-    start, (last, end) = (
-        _instant("startDate", request.start_date, "UTC")[0],
-        _instant("endDate", request.end_date, "UTC"),
-    )
-    if end < start:
-        raise InvalidRequest([Problem("endDate", "must not be before startDate")])
-    if last == end:
-        end = start + ((end - start) // step + 1) * step
-    if (count := -((start - end) // step)) > MAX_BUCKETS:
-        raise WindowTooLarge(f"the range holds {count:,} steps, more than {MAX_BUCKETS:,}.")
-    if start >= LATEST or end <= start:
-        raise InvalidRequest([Problem("endDate", "must be after startDate")])
-    return Window(start, min(end, LATEST))
+    return await desk.ask(replace(query, bucket=Bucket("second", step_of(request) // SECOND, origin=window.start)))
 
 
 def encode_timeseries(request: TimeseriesRequest, table: Table, desk: Desk) -> MatrixBody:
@@ -272,20 +236,7 @@ async def tags(request: TagsRequest, desk: Desk) -> Table:
         present = (*where, Filter(field, "IS_NULL", False))
         found = await desk.ask(Query("points", EVER, (COUNT,), group_by=(field,), where=present))
         pairs += sorted((tag, str(key[0])) for key in found.groups)
-    return _listing(("tag", "value"), pairs)
-
-
-def _listing(columns: tuple[str, ...], rows: Sequence[Key], measure: Measure = COUNT, **totals: list[Cell]) -> Table:
-    """A table of rows that are no sums over buckets."""
-    return Table(
-        window=EVER,
-        edges=[EVER.start, EVER.end],
-        bucket=None,
-        group_by=columns,
-        measures=(measure,),
-        groups=rows,
-        totals=totals,
-    )
+    return listing(TAG, pairs)
 
 
 def encode_tags(request: TagsRequest, table: Table, desk: Desk) -> TagsBody:
@@ -310,7 +261,7 @@ async def session(request: SessionRequest, desk: Desk) -> Table:
         (each["name"], each.get("agent_id"), json.dumps(each.get("labels") or {}), each["ts"]) for each in points
     ]
     values: list[Cell] = [each["value"] for each in points]
-    return _listing(("name", "agent_id", "labels", "ts"), rows, SUM, sum=values)
+    return listing(POINT, rows, (SUM,), sum=values)
 
 
 def encode_session(request: SessionRequest, table: Table, desk: Desk) -> VectorBody:
@@ -324,65 +275,70 @@ def encode_session(request: SessionRequest, table: Table, desk: Desk) -> VectorB
 
 
 _BASE = "/v1/custom-metrics"
-OPERATIONS = (
-    Operation(
-        name="listMetricNames",
-        summary="The names of the custom metrics",
-        method="GET",
-        path=f"{_BASE}/names",
-        request=NamesRequest,
-        body=NamesBody,
-        answer=names,
-        encode=encode_names,
-    ),
-    Operation(
-        name="getAggregateMetrics",
-        summary="Summed totals of custom metrics over a range",
-        method="GET",
-        path=f"{_BASE}/aggregate",
-        request=SumsRequest,
-        body=AggregateBody,
-        answer=aggregate,
-        encode=encode_aggregate,
-    ),
-    Operation(
-        name="getDailyMetrics",
-        summary="Daily sums of custom metrics over a range",
-        method="GET",
-        path=f"{_BASE}/daily",
-        request=SumsRequest,
-        body=DailyBody,
-        answer=daily,
-        encode=encode_daily,
-    ),
-    Operation(
-        name="getMetricTimeseries",
-        summary="One custom metric per step, aggregated as its kind asks",
-        method="GET",
-        path=f"{_BASE}/timeseries",
-        request=TimeseriesRequest,
-        body=MatrixBody,
-        answer=timeseries,
-        encode=encode_timeseries,
-    ),
-    Operation(
-        name="getMetricTags",
-        summary="The tags of the custom metrics, and their values",
-        method="GET",
-        path=f"{_BASE}/tags",
-        request=TagsRequest,
-        body=TagsBody,
-        answer=tags,
-        encode=encode_tags,
-    ),
-    Operation(
-        name="getSessionMetrics",
-        summary="The custom metrics recorded in one session",
-        method="GET",
-        path=f"{_BASE}/sessions/{{sessionId:path}}",
-        request=SessionRequest,
-        body=VectorBody,
-        answer=session,
-        encode=encode_session,
-    ),
+NAMES = Operation(
+    name="listMetricNames",
+    summary="The names of the custom metrics",
+    method="GET",
+    path=f"{_BASE}/names",
+    request=NamesRequest,
+    body=NamesBody,
+    answer=names,
+    encode=encode_names,
+    decode=decode_names,
 )
+AGGREGATE = Operation(
+    name="getAggregateMetrics",
+    summary="Summed totals of custom metrics over a range",
+    method="GET",
+    path=f"{_BASE}/aggregate",
+    request=SumsRequest,
+    body=AggregateBody,
+    answer=aggregate,
+    encode=encode_aggregate,
+    decode=decode_aggregate,
+)
+DAILY = Operation(
+    name="getDailyMetrics",
+    summary="Daily sums of custom metrics over a range",
+    method="GET",
+    path=f"{_BASE}/daily",
+    request=SumsRequest,
+    body=DailyBody,
+    answer=daily,
+    encode=encode_daily,
+    decode=decode_daily,
+)
+TIMESERIES = Operation(
+    name="getMetricTimeseries",
+    summary="One custom metric per step, aggregated as its kind asks",
+    method="GET",
+    path=f"{_BASE}/timeseries",
+    request=TimeseriesRequest,
+    body=MatrixBody,
+    answer=timeseries,
+    encode=encode_timeseries,
+    decode=decode_timeseries,
+)
+TAGS = Operation(
+    name="getMetricTags",
+    summary="The tags of the custom metrics, and their values",
+    method="GET",
+    path=f"{_BASE}/tags",
+    request=TagsRequest,
+    body=TagsBody,
+    answer=tags,
+    encode=encode_tags,
+    decode=decode_tags,
+)
+SESSION = Operation(
+    name="getSessionMetrics",
+    summary="The custom metrics recorded in one session",
+    method="GET",
+    path=f"{_BASE}/sessions/{{sessionId:path}}",
+    request=SessionRequest,
+    body=VectorBody,
+    answer=session,
+    encode=encode_session,
+    decode=decode_session,
+)
+OPERATIONS = (NAMES, AGGREGATE, DAILY, TIMESERIES, TAGS, SESSION)

@@ -14,18 +14,19 @@ from agentgauge.core.answer import Answer
 from agentgauge.core.asking import DAY, agent_label, check_keys, interval_of, window_of, zone_of
 from agentgauge.core.catalog import dataset
 from agentgauge.core.errors import InvalidValue, quote, unknown_name
-from agentgauge.core.fit import first_rows, present
+from agentgauge.core.fit import chosen_bucket, first_rows, present
 from agentgauge.core.operation import Tool
 from agentgauge.core.parse import TIMES, Bucketed, Common, Compared, Object, Words
 from agentgauge.core.query import Filter, Measure, Query
 from agentgauge.core.series import Series
-from agentgauge.core.time import EARLIEST, FIXED, LATEST, Bucket, Window, iso
-from agentgauge.dialects.voicerun.translate import BY_KIND, COUNT, SUM, label_field, system_filters, tag_filters
+from agentgauge.core.time import FIXED, Bucket, Window, align, iso
+from agentgauge.dialects.voicerun import vendor
+from agentgauge.dialects.voicerun.translate import BY_KIND, COUNT, EVER, SUM, label_field, system_filters, tag_filters
 
 if TYPE_CHECKING:
     from agentgauge.core.operation import Desk
+    from agentgauge.core.table import Key
 
-EVER = Window(EARLIEST, LATEST)
 NAMES = 1_000
 """The most metric names looked at for a refusal."""
 SESSION_POINTS = 1_000
@@ -72,15 +73,20 @@ async def list_custom_metrics(params: ListMetricsParams, desk: Desk) -> Answer:
     if params.metric_name:
         await _known_names([params.metric_name], desk)
     query = Query("points", EVER, (COUNT,), group_by=("name", "kind"), where=where)
-    listed = await desk.ask(query)
-    tags = await _tags(where, desk)
-    keys = sorted(listed.groups, key=lambda key: tuple(str(part) for part in key))
+    if desk.offers is not None:
+        names, tags, notes = await vendor.listed(params.metric_name, params.agent_id, desk)
+        keys: Sequence[Key] = [(name, None) for name in names]
+        order = "in alphabetical order"
+    else:
+        keys, notes, order = (await desk.ask(query)).groups, (), "the commonest first"
+        tags = {str(name): {} for name, _ in keys} | await _tags(where, desk)
+    keys = sorted(keys, key=lambda key: tuple(str(part) for part in key))
     answer = Answer(title="custom metrics", columns=["metric", "kind", "tags"])
     for values in (10, 5, 3, 1, 0):
         answer = replace(
             answer,
-            rows=[[*key, _shortened(tags.get(str(key[0]), {}), values)] for key in keys],
-            notes=(f"at most {values} values per tag shown, the commonest first",) if values < 10 else (),
+            rows=[[*key, _shortened(tags[str(key[0])], values)] for key in keys],
+            notes=(*notes, *((f"at most {values} values per tag shown, {order}",) if values < 10 else ())),
         )
         if answer.fits(params.budget):
             break
@@ -100,8 +106,8 @@ async def _tags(where: tuple[Filter, ...], desk: Desk) -> dict[str, dict[str, li
     return found
 
 
-def _shortened(tags: dict[str, list[str]], most: int) -> dict[str, Any]:
-    return {
+def _shortened(tags: vendor.TagValues | None, most: int) -> dict[str, Any] | None:
+    return tags and {
         key: [*values[:most], *([f"+{len(values) - most}"] if len(values) > most else [])]
         for key, values in tags.items()
     }
@@ -135,16 +141,27 @@ async def query_custom_metrics(params: CustomMetricsParams, desk: Desk) -> Answe
         dataset("points").find(label)
     tz = zone_of(params, desk)
     window = window_of(params, desk, tz, default_ms=7 * DAY)
+    query = Query("points", window, (SUM,), group_by=("name", *labels), where=where)
     if params.view == "totals":
-        return await _totals(
-            params, desk, Query("points", window, (SUM, COUNT), group_by=("name", "kind", *labels), where=where)
-        )
-    bucket, measure = Bucket("day", 1, tz), SUM
+        return await _totals(params, desk, query)
     if params.view == "timeseries":
-        bucket, measure = _steps(interval_of(params, tz), window), await _measure(window, where, desk)
-    query = Query("points", window, (measure,), group_by=("name", *labels), where=where)
-    answer = await present(await _series(params, desk, query, bucket), desk)
+        return await _timeseries(params, desk, query, tz)
+    answer = await present(await _series(params, desk, query, Bucket("day", 1, tz)), desk)
     return await check_keys(query, answer, desk)
+
+
+async def _timeseries(params: CustomMetricsParams, desk: Desk, query: Query, tz: str) -> Answer:
+    """One value per step, aggregated as the metric's kind asks."""
+    bucket = _steps(interval_of(params, tz), query.window)
+    if desk.offers is None:
+        query = replace(query, measures=(await _measure(query.window, query.where, desk),))
+        answer = await present(await _series(params, desk, query, bucket), desk)
+        return await check_keys(query, answer, desk)
+    bucket = bucket or chosen_bucket(query.window, tz, ladder=desk.intervals)
+    query = replace(query, window=align(query.window, bucket))  # a vendor's steps are whole
+    query, ask, notes = await vendor.timeseries(replace(query, bucket=bucket), desk)
+    series = await _series(params, desk, query, bucket)
+    return await present(replace(series, ask=ask, notes=notes), desk)
 
 
 def _steps(interval: Bucket | None, window: Window) -> Bucket | None:
@@ -173,9 +190,15 @@ async def _series(params: CustomMetricsParams, desk: Desk, query: Query, bucket:
 
 async def _totals(params: CustomMetricsParams, desk: Desk, query: Query) -> Answer:
     """Sums and counts per metric; beside them the average of gauges and the p95 of histograms."""
+    if desk.offers is not None:
+        answer = await present(await _series(params, desk, query, None), desk)
+        shown = {row[0] for row in answer.rows}
+        one = len(params.metric_names or ()) == 1 or (len(shown) < 2 and not answer.other)
+        return vendor.summed(answer, several=not one)
     kinds = await _kinds(query.window, query.where, desk)
     beside = tuple(measure for kind, measure in BY_KIND.items() if kind != "counter" and kind in kinds)
-    query = replace(query, measures=(*query.measures, *beside))
+    groups = ("name", "kind", *query.group_by[1:])
+    query = replace(query, measures=(SUM, COUNT, *beside), group_by=groups)
     answer = await present(await _series(params, desk, query, None), desk)
     if len({name for names in kinds.values() for name in names}) > 1:
         answer = _counting(answer)
@@ -231,8 +254,13 @@ async def _session(params: CustomMetricsParams, desk: Desk) -> Answer:
     assert params.session_id is not None
     tz = zone_of(params, desk)
     names = (Filter("name", "IN", tuple(params.metric_names)),) if params.metric_names else ()
-    own = system_filters(session_id=params.session_id, agent_id=params.agent_id, environment_id=params.environment_id)
-    points = await desk.rows("points", own + names + tag_filters(params.tags), most=SESSION_POINTS)
+    where = system_filters(agent_id=params.agent_id, environment_id=params.environment_id)
+    where += names + tag_filters(params.tags)
+    if desk.offers is not None:
+        points = (await vendor.session_points(params.session_id, where, desk))[:SESSION_POINTS]
+    else:
+        own = system_filters(session_id=params.session_id)
+        points = await desk.rows("points", own + where, most=SESSION_POINTS)
     rows: list[list[Any]] = [
         [each["name"], each["kind"], iso(each["ts"], tz), each["value"], each.get("agent_id"), each.get("labels") or {}]
         for each in points
@@ -240,6 +268,8 @@ async def _session(params: CustomMetricsParams, desk: Desk) -> Answer:
     notes = () if rows else ("no point has that session and those filters",)
     if len(rows) == SESSION_POINTS:
         notes = (f"only the first {SESSION_POINTS:,} points were read",)
+    if desk.offers is not None:
+        notes = (*notes, vendor.NO_KINDS)
     answer = Answer(
         title="custom metrics of one session",
         columns=["metric", "kind", "at", "value", "agent_id", "tags"],

@@ -1,4 +1,4 @@
-"""VoiceRun's words to a Query over `points`. Pure.
+"""VoiceRun's words to a Query over `points`, and what its listings are as tables. Pure.
 
 Semantics: contract `voicerun` 4.2 and 4.6. Labels are the user's tags; `agent_id`, `environment_id` and `session_id`
 are system labels and can be grouped by as well.
@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any, cast
 from agentgauge.core.catalog import dataset
 from agentgauge.core.errors import Forbidden, InvalidValue
 from agentgauge.core.query import Filter, Measure, Query
+from agentgauge.core.table import Table
+from agentgauge.core.time import EARLIEST, LATEST, Window
 
 if TYPE_CHECKING:
     from agentgauge.core.operation import Principal
+    from agentgauge.core.table import Cell, Key
 
 BY_KIND: Mapping[str, Measure] = {
     "counter": Measure("sum", "value", "sum"),
@@ -24,6 +27,34 @@ BY_KIND: Mapping[str, Measure] = {
 }
 """What a timeseries shows of each kind of metric (contract 4.2, timeseries)."""
 SUM, COUNT = BY_KIND["counter"], Measure("count", None, "count")
+EVER = Window(EARLIEST, LATEST)
+SYSTEM = ("agent_id", "environment_id", "session_id")
+"""The system labels that are stored; every other label is a user's tag."""
+HIDDEN = frozenset({*SYSTEM, "organization_id", "metric_name"})
+"""What a tag cannot be called where tags are listed (4.2)."""
+TAG = ("tag", "value")
+POINT = ("name", "agent_id", "labels", "ts")
+"""What is told of one point of a session; its labels are JSON text, its `ts` is in ms."""
+
+
+def wire_label(name: str) -> str:
+    """The field of a label as the wire names it."""
+    return name if name in SYSTEM else f"labels.{name}"
+
+
+def listing(
+    columns: tuple[str, ...], rows: Sequence[Key], measures: tuple[Measure, ...] = (), **totals: Sequence[Cell]
+) -> Table:
+    """A table of rows that are no sums over buckets."""
+    return Table(
+        window=EVER,
+        edges=[EVER.start, EVER.end],
+        bucket=None,
+        group_by=columns,
+        measures=measures,
+        groups=rows,
+        totals=totals,
+    )
 
 
 def label_field(name: str) -> str:

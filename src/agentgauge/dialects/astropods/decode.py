@@ -1,0 +1,71 @@
+"""Astropods' answers, read into tables: the reverse of `operations.encode_metrics`. Pure and lenient.
+
+Source: contract `astropods` 5.2 and 5.4. No property of an answer is required there, and none is ruled out to be null:
+a count that is left out is 0, one that is null is not known, and the average of no traces, stated as 0, is none.
+Above: `operations`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from agentgauge.core.query import ZERO_WHEN_NONE
+from agentgauge.core.table import gathered
+from agentgauge.core.time import FIXED, Window
+from agentgauge.dialects.astropods.tools import MEASURES
+
+if TYPE_CHECKING:
+    from agentgauge.core.table import Cell, Table
+    from agentgauge.dialects.astropods.contract import MetricsRequest
+
+COUNT, LATENCY = MEASURES[0], MEASURES[1]
+
+
+def decode(request: MetricsRequest, pages: Sequence[Any]) -> Table:
+    """The buckets as one table, each from its own timestamp on and as long as the answer says."""
+    body = pages[0]
+    width = int(body.get("interval_minutes") or request.interval) * FIXED["minute"]
+    buckets = {_instant(each["timestamp"]): each for each in body["buckets"] or ()}
+    starts = sorted(buckets)
+    if any(after - start < width for start, after in zip(starts, starts[1:], strict=False)):
+        raise ValueError("buckets overlap")
+    grid = sorted({*starts, *(start + width for start in starts)}) or _range(request, body, width)
+    place = {start: index for index, start in enumerate(grid)}
+    rows = [(place[start], (), _cells(buckets[start])) for start in starts]
+    return gathered(Window(grid[0], grid[-1]), grid, MEASURES, rows, notes=_lacking([cells for _, _, cells in rows]))
+
+
+def _cells(bucket: Mapping[str, Any]) -> dict[str, Cell]:
+    cells = {each.label: _number(bucket.get(each.label, 0), each.how) for each in MEASURES}
+    return cells if cells[COUNT.label] else cells | {LATENCY.label: None}
+
+
+def _lacking(rows: Sequence[Mapping[str, Cell]]) -> tuple[str, ...]:
+    """A note for each count or sum that is null somewhere: there it is not known, and what is shown leaves it out."""
+    counted = [each.label for each in MEASURES if each.adds]
+    times = {label: sum(cells[label] is None for cells in rows) for label in counted}
+    return tuple(f"the vendor states no {label} for {n} of {len(rows)} intervals" for label, n in times.items() if n)
+
+
+def _number(value: Any, how: str) -> Cell:
+    """A number, also where it comes as a string."""
+    if value is None:
+        return None
+    return int(float(value)) if how in ZERO_WHEN_NONE else float(value)
+
+
+def _range(request: MetricsRequest, body: Mapping[str, Any], width: int) -> list[int]:
+    """The ends of an answer without buckets."""
+    if stated := body.get("time_range"):
+        return [_instant(stated["start"]), _instant(stated["end"])]
+    start = request.start_time or 0
+    return [start, request.end_time or start + width]
+
+
+def _instant(text: str) -> int:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("an instant without offset")
+    return round(moment.timestamp() * 1_000)
