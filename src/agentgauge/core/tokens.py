@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 from itertools import pairwise
 
 _PIECE = re.compile(
@@ -55,6 +56,7 @@ def estimate(text: str) -> int:
     return math.ceil(cost)
 
 
+@lru_cache(maxsize=4_096)
 def _word(word: str, lead: str) -> float:
     if word in _JSON_WORDS:
         return 1.05

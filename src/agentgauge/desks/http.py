@@ -186,9 +186,8 @@ class HttpChannel:
     async def _sent(
         self, method: str, url: str, query: Mapping[str, str], body: bytes
     ) -> AsyncGenerator[httpx2.Response]:
-        headers = {"Authorization": self.connection.authorization()}
-        if body:
-            headers["Content-Type"] = "application/json"
+        # The vendors' own samples name the type on a GET too.
+        headers = {"Authorization": self.connection.authorization(), "Content-Type": "application/json"}
         client = self.connection.client
         async with client.stream(method, url, params=query or None, content=body or None, headers=headers) as response:
             yield response

@@ -20,7 +20,7 @@ from agentgauge.dialects.truefoundry.translate import TOTAL, aggregations, group
 if TYPE_CHECKING:
     from agentgauge.core.catalog import Field
     from agentgauge.core.query import Measure
-    from agentgauge.core.table import Cell, Key, Table
+    from agentgauge.core.table import Cell, Table
     from agentgauge.dialects.truefoundry.contract import MetricsQuery
 
 Point = Mapping[str, Any]
@@ -45,22 +45,32 @@ def decode(request: MetricsQuery, pages: Sequence[Any]) -> Table:
     named = groups(request.group_by, of)
     measures = aggregations(request.aggregations, of)
     window = Window(_instant(request.start_ts), _instant(request.end_ts))
-    points = [{name.casefold(): value for name, value in point.items()} for point in _points(pages[0])]
+    points = _points(pages[0])
+    spelled = {name.casefold(): name for point in points for name in point}
     notes: tuple[str, ...] = ()
-    if points and not any(TOTAL.label in point for point in points):
+    if points and TOTAL.label not in spelled:
         measures = measures[1:]
         notes = ("the vendor's answer states no total",)
-    timeline = request.type == "timeseries"
-    spans = [_span(point, request, window) if timeline else (window.start, window.end) for point in points]
+    whole = (window.start, window.end)
+    spans = _spans(points, spelled, request, window) if request.type == "timeseries" else [whole] * len(points)
     grid = _grid(spans) or [window.start, window.end]
     place = {start: index for index, start in enumerate(grid)}
-    keys = [(of.holder.find(field), _names(name)) for field, name in named.items()]
+    fields = [of.holder.find(field) for field in named]
+    keys: list[tuple[str, Field]] = []
+    columns: list[tuple[str, Measure]] = []
+    if points:
+        keys = [(_stated(spelled, _names(name)), field) for name, field in zip(named.values(), fields, strict=True)]
+        columns = [(_stated(spelled, (each.label, each.label + "Name")), each) for each in measures]
     rows = [
-        (place[start], _key(point, keys), {each.label: _measured(point, each) for each in measures})
+        (
+            place[start],
+            tuple([_value(point[name], field) for name, field in keys]),
+            {each.label: _measured(point[name], each) for name, each in columns},
+        )
         for point, (start, _) in zip(points, spans, strict=True)
     ]
     table = gathered(window, grid, measures, rows, group_by=tuple(named), notes=notes)
-    return replace(table, rows_overlap=any(field.type == "strings" for field, _ in keys))
+    return replace(table, rows_overlap=any(field.type == "strings" for field in fields))
 
 
 def _points(body: Any) -> Sequence[Point]:
@@ -69,13 +79,18 @@ def _points(body: Any) -> Sequence[Point]:
     return cast("Sequence[Point]", data if isinstance(data, list) else data["dataPoints"])
 
 
-def _span(point: Point, request: MetricsQuery, window: Window) -> Span:
-    """The bucket that a point states; where only its start stands, it is one of the interval asked for."""
-    start = _instant(_first(point, ("startTimestamp", "timestamp")))
-    if "endtimestamp" in point:
-        return start, _instant(point["endtimestamp"])
+def _spans(points: Sequence[Point], spelled: Mapping[str, str], request: MetricsQuery, window: Window) -> list[Span]:
+    """The bucket that each point states; where only its start stands, it is one of the interval asked for."""
+    if not points:
+        return []
+    start = _stated(spelled, ("startTimestamp", "timestamp"))
+    stamps = {stamp: _instant(stamp) for stamp in {point[start] for point in points}}
+    if end := spelled.get("endtimestamp"):
+        stamps |= {stamp: _instant(stamp) for stamp in {point[end] for point in points}}
+        return [(stamps[point[start]], stamps[point[end]]) for point in points]
     grid = edges(window, parse_bucket(request.interval))
-    return start, grid[grid.index(start) + 1]
+    after = dict(zip(grid, grid[1:], strict=False))
+    return [(stamps[point[start]], after[stamps[point[start]]]) for point in points]
 
 
 def _grid(spans: Sequence[Span]) -> list[int]:
@@ -96,17 +111,13 @@ def _names(name: str) -> Sequence[str]:
     return [*_ALIASES.get(name, ()), name, name.removeprefix("metadata.")]
 
 
-def _key(point: Point, keys: Sequence[tuple[Field, Sequence[str]]]) -> Key:
-    return tuple(_value(_first(point, names), field) for field, names in keys)
-
-
-def _first(point: Point, names: Sequence[str]) -> Any:
-    """What stands under the first of those names; case does not count.
+def _stated(spelled: Mapping[str, str], names: Sequence[str]) -> str:
+    """The first of those names that the points have, as they spell it; case does not count.
 
     Raises:
-        KeyError: if it is under none.
+        KeyError: if they have none.
     """
-    return point[next((name.casefold() for name in names if name.casefold() in point), names[0])]
+    return spelled[next((name.casefold() for name in names if name.casefold() in spelled), names[0])]
 
 
 def _value(value: Any, field: Field) -> Cell:
@@ -120,11 +131,9 @@ def _value(value: Any, field: Field) -> Cell:
     return str(value)
 
 
-def _measured(point: Point, each: Measure) -> Cell:
+def _measured(value: Any, each: Measure) -> Cell:
     """A measure of a point: null is none, and the count or sum of none is 0 (3.7, 9)."""
-    if each.label == TOTAL.label:
-        return _number(point[TOTAL.label])
-    found = _number(_first(point, [each.label, each.label + "Name"]))
+    found = _number(value)
     return 0 if found is None and each.how in ZERO_WHEN_NONE else found
 
 
