@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from agentgauge.core.errors import InvalidValue, StoreBusy, StoreCorrupt, StoreUnwritable, UnknownName
+from agentgauge.core.errors import InvalidValue, StoreBusy, StoreCorrupt, StoreError, StoreUnwritable, UnknownName
 from agentgauge.core.operation import READ, WRITE, Principal
-from agentgauge.stores.sqlite import control, files
+from agentgauge.stores.sqlite import control
 from agentgauge.stores.sqlite.control import Control, Key
 from agentgauge.stores.sqlite.sink import SqliteSink
 
@@ -527,6 +527,6 @@ def test_where_no_file_can_be_made_the_key_is_refused(tmp_path: Path) -> None:
 def test_a_key_that_the_disk_refuses_is_not_there(path: Path, keys: Control) -> None:
     _, token = create(keys)
     change(path, "create trigger no before insert on keys begin select raise(abort, 'no'); end")
-    with pytest.raises(files.StoreError):
+    with pytest.raises(StoreError):
         create(keys)
     assert len(keys.list()) == 1 and keys.verify(token)

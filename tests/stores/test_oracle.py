@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 from generate import DATASETS, END, condition, events, groupable, question
-from held import STORES, Delivery
+from held import RESTLESS, STORES, Delivery
 from oracle import Expected, Oracle
 
 from agentgauge.core.catalog import dataset
@@ -31,13 +31,13 @@ ROUND = 100
 """How many questions are put about one set of events."""
 
 
-@pytest.mark.parametrize("name", STORES)
+@pytest.mark.parametrize("name", RESTLESS)
 @pytest.mark.parametrize("number", range(math.ceil(QUESTIONS / ROUND)))
 @pytest.mark.timeout(600)
 def test_any_question_is_answered_as_the_oracle_answers_it(name: str, number: int, tmp_path: Path) -> None:
     rng = random.Random(SEED * 1_000_003 + number)
     happened = events(rng, rng.choice((20, 150, 400)))
-    held, oracle = STORES[name](tmp_path), Oracle(happened)
+    held, oracle = RESTLESS[name](tmp_path), Oracle(happened)
     try:
         held.deliver(Delivery(happened, received=END))
         for _ in range(min(ROUND, QUESTIONS - number * ROUND)):

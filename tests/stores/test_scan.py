@@ -19,13 +19,16 @@ from agentgauge.core.catalog import dataset
 from agentgauge.core.query import BY_TYPE, LISTS, ZERO_WHEN_NONE, Filter, Measure, Query, Scope, Top, measure
 from agentgauge.core.table import Cell, Key, Table, rank
 from agentgauge.core.time import Bucket, Window, edges
+from agentgauge.stores.sqlite.cells import Fold
 from agentgauge.stores.sqlite.columns import Coded, Coder, Column, Columns, Lists, Numbers, join_numbers, numbers
+from agentgauge.stores.sqlite.filters import Conditions
 from agentgauge.stores.sqlite.rows import listing, read
-from agentgauge.stores.sqlite.scan import answer, passing
+from agentgauge.stores.sqlite.scan import answer
 from agentgauge.stores.sqlite.schema import table_sql
-from agentgauge.stores.sqlite.sums import sum_by
+from agentgauge.stores.sqlite.sums import summing
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Mapping, Sequence
 
 HOUR = 3_600_000
@@ -61,13 +64,23 @@ def columns(rows: Sequence[Row]) -> Columns:
 def ask(rows: Sequence[Row], *measures: Measure, **more: Any) -> Table:
     """The answer over model calls at the given hours of a four-hour window."""
     more.setdefault("bucket", HOURLY)
-    return answer(Query("model_calls", WINDOW, measures or (measure("count", None),), **more), columns(rows), 7)
+    return answer(Query("model_calls", WINDOW, measures or (measure("count", None),), **more), [columns(rows)], 7)
 
 
 def kept(rows: Sequence[Row], *where: Filter) -> int:
     total = ask(rows, where=where).total["count"]
     assert isinstance(total, int)
     return total
+
+
+def sum_by(cells: Any, count: int, values: Any, cut: int = 7) -> list[int | float]:
+    """The sum of each cell, the values handed over a few at a time."""
+    ends = (values.min().item(), values.max().item()) if len(values) else (0, 0)
+    sums = summing("int" if values.dtype == np.int64 else "float", *ends, count, len(values))
+    for at in range(0, len(values), cut):
+        sums.add(cells[at : at + cut], slice(0, count), values[at : at + cut])
+    every = np.arange(count)
+    return sums.fold(Fold(every, every, count))
 
 
 def agents(*names: str | None) -> list[Row]:
@@ -107,7 +120,7 @@ def test_no_rows_with_grouping_is_no_group():
 def test_rows_outside_the_window_do_not_count_though_their_bucket_reaches_there():
     rows = [{"ts": ts} for ts in (0, HOUR // 2, HOUR - 1, HOUR)]
     query = Query("model_calls", Window(HOUR // 2, HOUR), (measure("count", None),), HOURLY)
-    table = answer(query, columns(rows), None)
+    table = answer(query, [columns(rows)], None)
     assert (list(table.edges), table.at, table.values) == ([0, HOUR], [0], {"count": [2]})
 
 
@@ -172,11 +185,13 @@ def test_distinct_teams_are_members_not_lists():
 
 def test_very_many_groups_take_no_room_for_buckets_times_groups():
     count = 200_000
-    fields: Mapping[str, Column] = {"agent_id": Coded(np.arange(count, dtype=np.int32), list(map(str, range(count))))}
+    fields: Mapping[str, Column] = {
+        "agent_id": Coded(np.arange(1, count + 1, dtype=np.uint32), list(map(str, range(count))))
+    }
     query = Query(
         "model_calls", Window(0, count), (measure("count", None),), Bucket("second"), ("agent_id",), top=Top(2)
     )
-    table = answer(query, Columns(np.arange(count), fields), None)
+    table = answer(query, [Columns(np.arange(count), fields)], None)
     assert (table.groups, table.other and table.other.groups) == ([("0",), ("1",)], count - 2)
 
 
@@ -392,10 +407,10 @@ def test_sql_and_the_scan_agree_on_every_filter(stored: list[tuple[Any, ...]], c
         connection.executemany(insert, [(ts, f"e{ts}", *cells) for ts, cells in enumerate(stored)])
         found = [row["ts"] for row in listing(connection, holder, [condition], 100)]
         query = Query("model_calls", WINDOW, (measure("count", None),), where=(condition,))
-        read_columns = read(connection, query)
-    count = len(read_columns.ts)
-    assert read_columns.ts[passing(read_columns.fields, count, [condition], None)].tolist() == found
-    assert answer(query, read_columns, None).total == {"count": len(found)}
+        read_columns = read(connection, query, [(WINDOW.start, WINDOW.end)])
+    mask = Conditions([condition]).passing(read_columns.fields, len(read_columns.ts))
+    assert (read_columns.ts if mask is None else read_columns.ts[mask]).tolist() == found
+    assert answer(query, [read_columns], None).total == {"count": len(found)}
 
 
 # --- against a plain reading ----------------------------------------------------------------------------------------
@@ -421,7 +436,7 @@ def test_integer_sums_are_exact(pairs: list[tuple[int, int]]):
 
 def test_sums_of_very_many_floats_are_exact():
     values = np.random.default_rng(1).lognormal(size=100_000) * 1e-3
-    assert sum_by(np.zeros(len(values), np.int64), 1, values) == [math.fsum(values.tolist())]
+    assert sum_by(np.zeros(len(values), np.int64), 1, values, 65_536) == [math.fsum(values.tolist())]
 
 
 def test_a_float_sum_too_large_is_infinite():
@@ -457,7 +472,7 @@ GROUPINGS = st.lists(st.sampled_from(["agent_id", "team", "is_failure", "input_t
 def test_the_scan_agrees_with_a_plain_reading(rows: list[Row], names: list[str], top: int | None, first: Measure):
     measures = (first, *(each for each in MEASURES if each != first))
     query = Query("model_calls", WINDOW, measures, HOURLY, tuple(names), top=Top(top) if top else None)
-    table = answer(query, columns(rows), None)
+    table = answer(query, [columns(rows)], None)
     rows = [row for row in rows if 0 <= row["ts"] < 4 * HOUR]
     parts: dict[Key, list[Row]] = {} if names else {(): []}
     for row in rows:
@@ -481,6 +496,120 @@ def test_the_scan_agrees_with_a_plain_reading(rows: list[Row], names: list[str],
             if own:
                 assert {label: table.values[label][cells[at, of]] for label in table.values} == _all(measures, own)
     _check_other(table, rows, parts, [keys[index] for index in order[count:]])
+
+
+NAMES = ("agent_id", "user", "team", "is_failure", *sorted(NUMERIC))
+VALUES: dict[str, list[Any]] = {
+    "agent_id": ["a", "b", "c", ""],
+    "user": ["u", "v"],
+    "team": [],
+    "is_failure": [False, True],
+}
+
+
+def another(each: Column, name: str, rng: random.Random) -> Column:
+    """The same values, held in another way."""
+    if isinstance(each, Numbers):
+        if each.kind != "int" or rng.random() < 0.3:
+            return each
+        offset = rng.choice([0, each.ends()[0], -7]) if len(each.stored) else 0
+        shifted = [value - offset for value in each.values.tolist()]
+        low, high = min(shifted, default=0), max(shifted, default=0)
+        kinds = [kind for kind in ("u1", "i2", "u4", "i8") if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max]
+        return Numbers(np.array(shifted, kinds[0]), each.null, offset) if kinds else each
+    if isinstance(each, Lists) or rng.random() < 0.3:
+        return each
+    values = [None, *each.values]
+    known = VALUES[name] if rng.random() < 0.5 else rng.sample(VALUES[name], len(VALUES[name]))
+    places = {value: code for code, value in enumerate((None, *known))}
+    codes = [places[values[code]] for code in each.codes.tolist()]
+    return Coded(np.array(codes, rng.choice(["u1", "i4", "u2"])), known)
+
+
+@given(ROWS, GROUPINGS, st.sampled_from([None, 1, 3]), st.sampled_from(MEASURES), st.randoms(use_true_random=False))
+def test_an_answer_does_not_depend_on_how_rows_are_cut_and_held(
+    rows: list[Row], names: list[str], top: int | None, first: Measure, rng: random.Random
+):
+    measures = (first, *(each for each in MEASURES if each != first))
+    where = rng.choice([(), (Filter("agent_id", "IN", ("a", "b")),), (Filter("input_tokens", "GREATER_THAN", 2),)])
+    query = Query("model_calls", WINDOW, measures, HOURLY, tuple(names), where, Top(top) if top else None)
+    parts: list[list[Row]] = [[] for _ in range(rng.randint(1, 4))]
+    for row in rows:
+        rng.choice(parts).append(row)
+    held: list[Columns] = []
+    for part in parts:
+        plain = columns(part)
+        since = rng.choice([0, -10, min((row["ts"] for row in part), default=0)])
+        fields = {name: another(plain.fields[name], name, rng) for name in NAMES}
+        held.append(Columns((plain.ts - since).astype(rng.choice(["i4", "i8"])), fields, since))
+    assert answer(query, held, None) == answer(query, [columns(rows)], None)
+
+
+UNUSED = [f"nobody {number}" for number in range(20_000)]
+
+
+@given(ROWS, GROUPINGS, st.sampled_from([None, 1, 3]), st.sampled_from(MEASURES))
+def test_an_answer_does_not_depend_on_how_many_cells_there_could_be(
+    rows: list[Row], names: list[str], top: int | None, first: Measure
+):
+    measures = (first, *(each for each in MEASURES if each != first))
+    grouping = tuple(dict.fromkeys(("agent_id", *names)))
+    query = Query("model_calls", WINDOW, measures, HOURLY, grouping, top=Top(top) if top else None)
+    plain = columns(rows)
+    agent = plain.fields["agent_id"]
+    assert isinstance(agent, Coded)
+    wide = Coded(agent.codes, [*agent.values, *UNUSED])
+    found = answer(query, [Columns(plain.ts, {**plain.fields, "agent_id": wide})], None)
+    assert found == answer(query, [plain], None)
+
+
+@pytest.mark.parametrize("kind", ["whole", "fraction", "signed", "few"])
+@pytest.mark.parametrize("bucket", [HOURLY, Bucket("second", 2)])
+def test_quantiles_of_very_many_rows_are_exact(kind: str, bucket: Bucket):
+    rng = np.random.default_rng(7)
+    count = 150_000
+    drawn = rng.lognormal(6, 1.5, count)
+    latency = {
+        "whole": drawn.astype(np.int64),
+        "fraction": drawn / 1e3,
+        "signed": rng.normal(0, 1e6, count),
+        "few": rng.integers(-3, 50, count),
+    }[kind]
+    ts = np.sort(rng.integers(0, WINDOW.end, count))
+    agent = rng.choice([1, 1, 1, 2, 3, 0], count).astype(np.uint8)
+    missing = rng.random(count) < 0.1
+    parts: list[Columns] = []
+    for own in (slice(0, 90_000), slice(90_000, 90_010), slice(90_010, count)):
+        fields: dict[str, Column] = {
+            "agent_id": Coded(agent[own], ["b", "a", "c"]),
+            "latency_ms": Numbers(np.where(missing, 0, latency)[own], missing[own]),
+        }
+        parts.append(Columns(ts[own].astype(np.uint32), fields))
+    ppnns = (1, 5_000, 9_900, 10_000)
+    measures = tuple(Measure("quantile", "latency_ms", f"{ppnn}", ppnn) for ppnn in ppnns)
+    query = Query("model_calls", WINDOW, measures, bucket, ("agent_id",), top=Top(2))
+    table = answer(query, parts, None)
+    names = ["?", "b", "a", "c"]
+
+    def check(found: Mapping[str, Any], rows: Any) -> None:
+        own = np.sort(latency[rows & ~missing])
+        for ppnn in ppnns:
+            assert found[f"{ppnn}"] == (own[(ppnn * len(own) + 9_999) // 10_000 - 1] if len(own) else None)
+
+    assert table.other is not None
+    check(table.total, np.ones(count, bool))
+    codes = [names.index(key[0] or "?") for key in table.groups]  # type: ignore[arg-type]  # agents are strings
+    rest = ~np.isin(agent, codes)
+    check(table.other.totals, rest)
+    for at, code in enumerate(codes):
+        check({label: column[at] for label, column in table.totals.items()}, agent == code)
+    buckets = np.searchsorted(np.array(table.edges), ts, "right") - 1
+    for row in range(0, len(table.at), max(len(table.at) // 50, 1)):
+        inside = (buckets == table.at[row]) & (agent == codes[table.of[row]])
+        check({label: column[row] for label, column in table.values.items()}, inside)
+    for row in range(0, len(table.other.at), max(len(table.other.at) // 50, 1)):
+        inside = (buckets == table.other.at[row]) & rest
+        check({label: column[row] for label, column in table.other.values.items()}, inside)
 
 
 def _check_other(table: Table, rows: list[Row], parts: dict[Key, list[Row]], rest: list[Key]) -> None:

@@ -166,6 +166,14 @@ def test_of_two_with_one_key_in_one_batch_the_first_wins(path: Path) -> None:
     assert rows(path, "select channel from messages") == [("sms",)]
 
 
+def test_in_a_batch_out_of_order_the_first_of_two_with_one_key_wins_whole(path: Path) -> None:
+    first, second = message(OLD, "x", channel="sms"), message(OLD, "x", user="late", team=["core"])
+    batch = [message(OLD + 9, "y", segments=2), first, message(OLD + 5, "z", user="u"), second]
+    assert deliver(path, batch) == Receipt(accepted=3, duplicate=1)
+    stored = rows(path, "select id, channel, user, team, segments from messages")
+    assert stored == [("x", "sms", None, None, None), ("z", None, "u", None, None), ("y", None, None, None, 2)]
+
+
 def test_the_same_id_at_another_time_or_in_another_dataset_is_another_event(path: Path) -> None:
     events = [message(OLD, "x"), message(OLD + 1, "x"), {"type": "call", "id": "x", "ts": OLD, "status": "busy"}]
     assert deliver(path, events) == Receipt(accepted=3)

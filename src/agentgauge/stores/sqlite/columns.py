@@ -1,13 +1,14 @@
-"""Columns of one window in memory, and which of their rows fit a condition.
+"""Columns of some rows in memory, in the narrowest types that hold them, and which rows fit a condition.
 
-Above: scan reads them, rows builds them. Below: numpy. Nothing here knows where the values come from.
+Above: scan reads them, rows and segments build them. Below: numpy. Nothing here knows where the values come from.
+How null is told stands here alone: code 0 of a dictionary, a mask beside numbers.
 """
 
 from __future__ import annotations
 
 import math
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,10 +47,12 @@ _ORDER: Mapping[str, Callable[[Any, Any], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """A dimension: a code per row into a dictionary of distinct values, -1 for null."""
+    """A dimension: a code per row, 0 for null and c for `values[c - 1]` of a dictionary of distinct values."""
 
     codes: Array
+    """Of any integer type that holds the codes."""
     values: Sequence[Any]
+    """Parts that share one dictionary should share this very object: they are then scanned without recoding."""
 
     def take(self, rows: Array | slice) -> Coded:
         """The column of those rows only."""
@@ -57,18 +60,29 @@ class Coded:
 
     def present(self) -> Array:
         """Per row, whether it has a value."""
-        return self.codes >= 0
+        return self.codes != 0
 
     def fits(self, condition: Filter) -> Array:
         """Per row, whether the condition holds; it is tried once per distinct value."""
+        return self.table(condition)[self.codes]
+
+    @property
+    def dictionary(self) -> Sequence[Any]:
+        """What its codes stand for."""
+        return self.values
+
+    def table(self, condition: Filter) -> Array:
+        """Per code, null's first, whether the condition holds."""
         if condition.operator == "IS_NULL":
-            return (self.codes < 0) == condition.value
-        return _tried(self.values, condition, null=False)[self.codes]
+            found = np.full(len(self.values) + 1, not condition.value)
+            found[0] = condition.value
+            return found
+        return _tried(self.values, condition, null=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """A column of lists of distinct strings: a code per row into the distinct lists, -1 for a missing one."""
+    """A column of lists of distinct strings: a code per row, 0 for a missing one and c for `lists[c - 1]`."""
 
     codes: Array
     lists: Sequence[tuple[str, ...]]
@@ -79,41 +93,68 @@ class Lists:
 
     def present(self) -> Array:
         """Per row, whether its list has a member."""
-        return np.array([*map(bool, self.lists), False], bool)[self.codes]
+        return np.array([False, *map(bool, self.lists)], bool)[self.codes]
 
     def fits(self, condition: Filter) -> Array:
         """Per row, whether the condition holds; a missing list is an empty one."""
-        return _tried(self.lists, condition, null=condition.operator == "ARRAY_HAS_NONE")[self.codes]
+        return self.table(condition)[self.codes]
 
-    def members(self) -> tuple[Array, Coded]:
-        """A row index and a member for each member of each list, and one null for a list without members."""
-        known: dict[str, int] = {}
-        flat = [[known.setdefault(member, len(known)) for member in each] or [-1] for each in (*self.lists, ())]
-        sizes = np.array([len(each) for each in flat], np.int64)
-        starts = np.cumsum(sizes) - sizes
-        members = np.array([code for each in flat for code in each], np.int32)
-        own = sizes[self.codes]
-        rows = np.repeat(np.arange(len(self.codes)), own)
-        ends = np.cumsum(own)
-        within = np.arange(len(rows)) - np.repeat(ends - own, own)
-        return rows, Coded(members[np.repeat(starts[self.codes], own) + within], list(known))
+    @property
+    def dictionary(self) -> Sequence[tuple[str, ...]]:
+        """What its codes stand for."""
+        return self.lists
+
+    def table(self, condition: Filter) -> Array:
+        """Per code, a missing list's first, whether the condition holds."""
+        return _tried(self.lists, condition, null=condition.operator == "ARRAY_HAS_NONE")
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Exact numbers: int64, or float64, or Python objects where integers beyond 2**53 stand beside floats."""
+    """Exact numbers: `stored + offset`, of any integer type up to int64 (also unsigned up to 32 bits), or float64, or
+    Python objects where integers beyond 2**53 stand beside floats. Floats and objects have no offset."""
 
-    values: Array
+    stored: Array
     null: Array | None = None
-    """Per row, whether it has no value (the value is then 0); None when all have."""
+    """Per row, whether it has no value (0 is then stored); None when all have."""
+    offset: int = 0
+    found_ends: list[Any] = field(default_factory=list[Any], compare=False, repr=False)
+    """What `ends` found, once it was asked."""
+
+    @property
+    def kind(self) -> str:
+        """int, float or object."""
+        return {"f": "float", "O": "object"}.get(self.stored.dtype.kind, "int")
+
+    def ends(self) -> tuple[Any, Any]:
+        """The smallest and the largest value, the zeros of null rows among them; there must be a row."""
+        if not self.found_ends:  # a column that stays in memory is asked again and again
+            if self.stored.dtype == object:
+                self.found_ends.extend((min(self.stored), max(self.stored)))
+            else:
+                self.found_ends.extend(each.item() + self.offset for each in (self.stored.min(), self.stored.max()))
+        return self.found_ends[0], self.found_ends[1]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no row has a value."""
+        return not len(self.stored) or (self.null is not None and bool(self.null.all()))
+
+    @property
+    def values(self) -> Array:
+        """The values as int64, float64 or objects; those of null rows mean nothing."""
+        if self.stored.dtype.kind not in "iu":
+            return self.stored
+        wide = self.stored.astype(np.int64, copy=False)
+        return wide + self.offset if self.offset else wide
 
     def take(self, rows: Array | slice) -> Numbers:
         """The column of those rows only."""
-        return Numbers(self.values[rows], None if self.null is None else self.null[rows])
+        return Numbers(self.stored[rows], None if self.null is None else self.null[rows], self.offset)
 
     def present(self) -> Array:
         """Per row, whether it has a value."""
-        return np.ones(len(self.values), bool) if self.null is None else ~self.null
+        return np.ones(len(self.stored), bool) if self.null is None else ~self.null
 
     def fits(self, condition: Filter) -> Array:
         """Per row, whether the condition holds, by exact numeric value."""
@@ -129,27 +170,28 @@ class Numbers:
         return (same if name in ("EQUAL", "IN") else ~same) & self.present()
 
     def _ordered(self, compare: Callable[[Any, Any], Any], bound: Any) -> Array:
-        values = self.values
-        if values.dtype == np.int64 and isinstance(bound, float) and math.isfinite(bound):
-            if bound.is_integer():
-                bound = int(bound)
-            elif compare in (operator.gt, operator.ge):
-                compare, bound = operator.gt, math.floor(bound)
-            else:
-                compare, bound = operator.lt, math.ceil(bound)
-        elif values.dtype == np.float64 and _as_float(bound) is None:
-            values = values.astype(object)
-        return np.asarray(compare(values, bound), bool)
+        stored = self.stored
+        if stored.dtype.kind in "iu":
+            if isinstance(bound, float) and math.isfinite(bound):
+                compare, bound = _whole(compare, bound)
+            bound -= self.offset
+        elif stored.dtype == np.float64 and _as_float(bound) is None:
+            stored = stored.astype(object)
+        return np.asarray(compare(stored, bound), bool)
 
     def _among(self, wanted: Iterable[Any]) -> Array:
-        if self.values.dtype == object:
+        if self.stored.dtype == object:
             known = set(wanted)
-            return np.fromiter((each in known for each in self.values), bool, len(self.values))
-        fit = _as_int if self.values.dtype == np.int64 else _as_float
-        exact = [each for each in map(fit, wanted) if each is not None]
+            return np.fromiter((each in known for each in self.stored), bool, len(self.stored))
+        if self.stored.dtype == np.float64:
+            exact = [each for each in map(_as_float, wanted) if each is not None]
+        else:
+            kind = np.iinfo(self.stored.dtype)
+            shifted = [each - self.offset for each in map(_as_int, wanted) if each is not None]
+            exact = [each for each in shifted if kind.min <= each <= kind.max]
         if len(exact) == 1:
-            return self.values == exact[0]
-        return np.isin(self.values, np.array(exact, self.values.dtype))
+            return self.stored == exact[0]
+        return np.isin(self.stored, np.array(exact, self.stored.dtype))
 
 
 Column = Coded | Numbers | Lists
@@ -157,10 +199,13 @@ Column = Coded | Numbers | Lists
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Some columns of a dataset's rows, the rows in ascending time."""
+    """A part of a dataset: some columns of some rows, the rows in ascending time."""
 
     ts: Array
+    """Milliseconds after `since`, of any integer type, ascending."""
     fields: Mapping[str, Column]
+    since: int = 0
+    """Milliseconds UTC."""
 
 
 class Coder:
@@ -176,8 +221,9 @@ class Coder:
 
     def done(self) -> Coded:
         """The column of all rows."""
-        codes = np.concatenate(self._parts) if self._parts else np.empty(0, np.int32)
-        return Coded(codes - np.int32(1), list(self._known)[1:])
+        kind = np.min_scalar_type(len(self._known))
+        codes = np.concatenate(self._parts, dtype=kind, casting="unsafe") if self._parts else np.empty(0, kind)
+        return Coded(codes, list(self._known)[1:])
 
 
 class Counter:
@@ -248,15 +294,24 @@ def join_numbers(parts: Sequence[Numbers]) -> Numbers:
 def recoded(column: Coded, values: Iterable[Scalar | None]) -> Coded:
     """The column with each dictionary value replaced; equal replacements share a code, None is null."""
     known: dict[Any, int] = _Numbering({None: 0})
-    table = np.fromiter((known[value] for value in (*values, None)), np.int32) - np.int32(1)
-    return Coded(table[column.codes], list(known)[1:])
+    table = [known[value] for value in (None, *values)]
+    return Coded(np.array(table, np.min_scalar_type(len(known)))[column.codes], list(known)[1:])
 
 
 def _tried(values: Sequence[Any], condition: Filter, *, null: bool) -> Array:
-    """The condition for each value of a dictionary, and last, where code -1 finds it, for null."""
+    """The condition for each code of a dictionary, first that of null."""
     test = _TESTS[condition.operator]
     given = frozenset(condition.value) if isinstance(condition.value, tuple) else condition.value
-    return np.array([*(test(each, given) for each in values), null], bool)
+    return np.array([null, *(test(each, given) for each in values)], bool)
+
+
+def _whole(compare: Callable[[Any, Any], Any], bound: float) -> tuple[Callable[[Any, Any], Any], int]:
+    """The same comparison of integers with an integer."""
+    if bound.is_integer():
+        return compare, int(bound)
+    if compare in (operator.gt, operator.ge):
+        return operator.gt, math.floor(bound)
+    return operator.lt, math.ceil(bound)
 
 
 def _fits_float(values: Array) -> bool:

@@ -17,16 +17,22 @@ from agentgauge.core.errors import unknown_name
 from agentgauge.core.query import Extent, Filter, Query, Scalar, Values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from agentgauge.stores.sqlite.columns import Coder, Column, Columns, Counter
 
 _Kind = TypeVar("_Kind", list[Any], dict[str, Any])
 
 WINDOW = 'select e.ts{columns} from "{table}" as e where e.ts >= ? and e.ts < ?{where} order by e.ts'
+LATE = """
+select e.ts{columns} from index_late as l cross join "{table}" as e on e.ts = l.ts and e.id = l.id
+where l.segment in (select value from json_each(?)) and l.ts >= ? and l.ts < ?{where} order by e.ts
+"""
+ANY_LATE = "select 1 from index_late limit 1"
 ANY = 'select 1 from "{table}" where ts >= ? and ts < ? limit 1'
 AS_OF = "select as_of from watermarks where dataset = ?"
 EXTENT = 'select count(*), min(ts), max(ts) from "{table}"'
+LAST = 'select max(ts) from "{table}"'
 VALUES = """
 select value, n, count(value) over () from (
   select {value} as value, count(*) as n from "{table}" as e where {where} group by 1
@@ -74,30 +80,45 @@ _SELECTIVE = frozenset({"EQUAL", "IN"})
 Sql = tuple[str, list[Any]]
 
 
-def read(connection: sqlite3.Connection | None, query: Query) -> Columns:
-    """The columns a question needs, of the rows in its window. No connection means no rows."""
+Stretch = tuple[int, int]
+"""Instants from the first on to before the last, ms UTC."""
+
+
+def read(connection: sqlite3.Connection | None, query: Query, stretches: Sequence[Stretch]) -> Columns:
+    """The columns a question needs, of the rows in those stretches of time. No connection means no rows."""
+    return _read(connection, query, WINDOW, [list(each) for each in stretches])
+
+
+def late(connection: sqlite3.Connection, query: Query, segments: Sequence[int]) -> Columns | None:
+    """The same of the rows that came to those segments after they were built; None when no segment has any."""
+    if not segments or connection.execute(ANY_LATE).fetchone() is None:
+        return None
+    return _read(connection, query, LATE, [[orjson.dumps(segments), query.window.start, query.window.end]])
+
+
+def _read(connection: sqlite3.Connection | None, query: Query, select: str, times: Sequence[list[Any]]) -> Columns:
     from agentgauge.stores.sqlite.columns import Coder, Columns, Counter
 
     holder = dataset(query.dataset)
-    names = _needed(query)
-    sources = {name: _stored(holder, name) for name in names}
+    names = needed(query)
+    sources = {name: stored(holder, name) for name in names}
     numeric = {sources[name] for name in names if holder.find(name).measurable}
     builders = {source: Counter() if source in numeric else Coder() for source in dict.fromkeys(sources.values())}
-    times = Counter()
+    instants = Counter()
     if connection is not None:
         where, bound = _selective(holder, query.where)
         columns = "".join(f", {source}" for source in builders)
-        sql = WINDOW.format(columns=columns, table=holder.name, where=where)
-        cursor = connection.execute(sql, [query.window.start, query.window.end, *bound])
-        _fill(cursor, [times, *builders.values()])
+        sql = select.format(columns=columns, table=holder.name, where=where)
+        for given in times:
+            fill(connection.execute(sql, [*given, *bound]), [instants, *builders.values()])
     built = {source: each.done() for source, each in builders.items()}
-    return Columns(times.done().values, {name: _column(holder, name, built[sources[name]]) for name in names})
+    return Columns(instants.done().values, {name: _column(holder, name, built[sources[name]]) for name in names})
 
 
-def has_any(connection: sqlite3.Connection, query: Query) -> bool:
-    """Whether the window holds any event at all."""
-    sql = ANY.format(table=dataset(query.dataset).name)
-    return connection.execute(sql, [query.window.start, query.window.end]).fetchone() is not None
+def has_any(connection: sqlite3.Connection, name: str, stretches: Iterable[Stretch]) -> bool:
+    """Whether a dataset has an event in any of the stretches."""
+    sql = ANY.format(table=dataset(name).name)
+    return any(connection.execute(sql, each).fetchone() for each in stretches)
 
 
 def as_of(connection: sqlite3.Connection, name: str) -> int | None:
@@ -114,6 +135,12 @@ def extents(connection: sqlite3.Connection) -> list[Extent]:
         if count:
             found.append(Extent(each.name, count, first, last, as_of(connection, each.name)))
     return found
+
+
+def after_last(connection: sqlite3.Connection, holder: Dataset) -> int:
+    """The first instant after every event of a dataset."""
+    (last,) = connection.execute(LAST.format(table=holder.name)).fetchone()
+    return 1 if last is None else last + 1
 
 
 def values(connection: sqlite3.Connection, holder: Dataset, name: str, where: Sequence[Filter], most: int) -> Values:
@@ -213,7 +240,8 @@ def _selective(holder: Dataset, where: Sequence[Filter]) -> Sql:
     return (f" and {sql}" if chosen else ""), bound
 
 
-def _needed(query: Query) -> list[str]:
+def needed(query: Query) -> list[str]:
+    """The fields that a question names."""
     names = [each.field for each in query.measures if each.field is not None]
     names += [*query.group_by, *(each.field for each in query.where)]
     if query.scope is not None:
@@ -226,10 +254,10 @@ def _expression(holder: Dataset, name: str) -> Sql:
     head, dot, key = name.partition(".")
     if dot and name not in holder.by_name:
         return f'(select value from json_each(e."{head}") where key = ?)', [key]
-    return _stored(holder, name), []
+    return stored(holder, name), []
 
 
-def _stored(holder: Dataset, name: str) -> str:
+def stored(holder: Dataset, name: str) -> str:
     """What to read for a field: its column, the whole map for one of its keys, or what derives it."""
     if name in holder.by_name:
         return f'e."{name}"'
@@ -239,7 +267,12 @@ def _stored(holder: Dataset, name: str) -> str:
     return f'e."{name.partition(".")[0]}"'
 
 
-def _fill(cursor: sqlite3.Cursor, builders: Sequence[Coder | Counter]) -> None:
+def fill(cursor: sqlite3.Cursor, builders: Sequence[Coder | Counter]) -> None:
+    """Takes every row in, each of its values with a builder of its own.
+
+    Raises:
+        sqlite3.DataError: if what should be a number is none.
+    """
     while portion := cursor.fetchmany(_PORTION):
         for builder, column in zip(builders, zip(*portion, strict=True), strict=True):
             try:
@@ -248,23 +281,33 @@ def _fill(cursor: sqlite3.Cursor, builders: Sequence[Coder | Counter]) -> None:
                 raise sqlite3.DataError("a number column holds something else") from error
 
 
-def _column(holder: Dataset, name: str, stored: Column) -> Column:
+def _column(holder: Dataset, name: str, column: Column) -> Column:
     """The stored column as the field's type asks."""
     from agentgauge.stores.sqlite.columns import Coded, Lists, recoded
 
-    if not isinstance(stored, Coded):
-        return stored
+    if not isinstance(column, Coded):
+        return column
     if holder.find(name).type == "boolean":
-        return recoded(stored, [bool(value) for value in stored.values])
+        return recoded(column, [bool(value) for value in column.values])
     if holder.find(name).type == "strings":
-        return Lists(stored.codes, [tuple(_decoded(text, list)) for text in stored.values])
+        return Lists(column.codes, [tuple(decoded(text, list)) for text in column.values])
     _, dot, key = name.partition(".")
     if dot and name not in holder.by_name:
-        return recoded(stored, [_decoded(text, dict).get(key) for text in stored.values])
-    return stored
+        return recoded(column, of_key(column.values, key))
+    return column
 
 
-def _decoded(text: str, kind: type[_Kind]) -> _Kind:
+def of_key(texts: Iterable[str], key: str) -> list[str | None]:
+    """What each map, as it is stored, has under a key."""
+    return [decoded(text, dict).get(key) for text in texts]
+
+
+def decoded(text: str, kind: type[_Kind]) -> _Kind:
+    """A list or map as it is stored.
+
+    Raises:
+        sqlite3.DataError: if it is something else.
+    """
     try:
         found = orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -294,6 +337,6 @@ def _itself(value: Scalar) -> Scalar:
 
 _DECODE: Mapping[str, Callable[[Any], Any]] = {
     "boolean": bool,
-    "strings": lambda text: _decoded(text, list),
-    "map": lambda text: _decoded(text, dict),
+    "strings": lambda text: decoded(text, list),
+    "map": lambda text: decoded(text, dict),
 }

@@ -36,6 +36,44 @@ WATERMARKS = """create table if not exists watermarks (
 ) without rowid"""
 
 
+INDEX = (
+    """create table if not exists index_segments (
+  id integer primary key,
+  dataset text not null,
+  start integer not null,
+  "end" integer not null,
+  events integer not null,
+  state integer not null,
+  format integer not null
+)""",
+    "create index if not exists index_segments_by_time on index_segments (dataset, start)",
+    """create table if not exists index_columns (
+  segment integer not null,
+  field text not null,
+  about text not null,
+  checksum integer not null,
+  blob integer not null,
+  primary key (segment, field)
+) without rowid""",
+    "create table if not exists index_blobs (id integer primary key, data blob not null)",
+    """create table if not exists index_values (
+  dataset text not null,
+  field text not null,
+  code integer not null,
+  value text not null,
+  primary key (dataset, field, code)
+) without rowid""",
+    """create table if not exists index_late (
+  segment integer not null,
+  ts integer not null,
+  id text not null,
+  primary key (segment, ts, id)
+) without rowid""",
+    "create table if not exists index_changes (dataset text primary key, changes integer not null) without rowid",
+)
+"""The columnar index, which is derived from the rows: `spans` says what holds, `segments` what a blob is."""
+
+
 def columns(dataset: Dataset) -> tuple[str, ...]:
     """The columns of a dataset's table, in order."""
     return (*KEY_FIELDS, *(each.name for each in dataset.fields))
@@ -70,10 +108,23 @@ def create_tables(db: Database) -> None:
     db.conn.execute(WATERMARKS)
 
 
-STEPS = (create_tables,)
+def create_index(db: Database) -> None:
+    """Version 2: the tables of the columnar index, empty; the next build fills them."""
+    for statement in INDEX:
+        db.conn.execute(statement)
+
+
+def create_memos(db: Database) -> None:
+    """Version 3: what decoders want to find again, such as the newest point of each cumulative series."""
+    db.conn.execute("create table if not exists memos (key text primary key, value blob not null) without rowid")
+
+
+STEPS = (create_tables, create_index, create_memos)
 """Every migration, oldest first; each runs once in the life of a file and is remembered by its name."""
 VERSION = len(STEPS)
 """The `user_version` of a file that every step was applied to."""
+INDEXED = 2
+"""The version from which on a file has a columnar index; older ones are read by their rows alone."""
 
 
 def version(connection: sqlite3.Connection) -> int:

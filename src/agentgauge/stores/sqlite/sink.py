@@ -1,7 +1,7 @@
 """The writer of a store's file: batches of checked events in, each durable when `write` returns.
 
-Above: imports, the HTTP faces and tools that record. Below: `schema`, `watermarks`, `files`, SQLite. Knows no format
-and checks no event; it decides what is a duplicate and which of two copies of one happening counts.
+Above: imports, the HTTP faces and tools that record. Below: `schema`, `watermarks`, `spans`, `files`, SQLite. Knows no
+format and checks no event; it decides what is a duplicate and which of two copies of one happening counts.
 
 Writers of several processes take turns: a turn is one transaction of at most 10,000 events, under an advisory lock.
 Everything that may reset the write-ahead log (checkpoints, closing) happens under it too, because SQLite before 3.51.3
@@ -13,15 +13,17 @@ from __future__ import annotations
 import sqlite3
 from contextlib import contextmanager, suppress
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import orjson
 
-from agentgauge.core.catalog import BY_NAME, BY_TYPE, Dataset
+from agentgauge.core.catalog import BY_NAME, BY_TYPE, Dataset, Type
 from agentgauge.core.errors import StoreBusy
 from agentgauge.core.query import Receipt
-from agentgauge.stores.sqlite import files, schema, watermarks
+from agentgauge.stores.sqlite import files, revision, schema, watermarks
 from agentgauge.stores.sqlite.files import WriterLock
+from agentgauge.stores.sqlite.spans import Watch
 from agentgauge.stores.sqlite.watermarks import Delivery, Mark
 
 if TYPE_CHECKING:
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 Event: TypeAlias = "Mapping[str, Any]"
-Row = tuple[Any, ...]
 T = TypeVar("T")
 
 AS_OF = "as_of"
@@ -42,6 +43,14 @@ WAL_LIMIT = 64 << 20
 PAGE = 16_384
 CACHE_KIB = 32 << 10
 
+_kind = itemgetter("type")
+_key = itemgetter("ts", "id")
+_KEY = itemgetter(0, 1)
+"""The key of a row."""
+
+_RECALL = "select value from memos where key = ?"
+_REMEMBER = "insert or replace into memos (key, value) values (?, ?)"
+_FORGET = "delete from memos where key = ?"
 _SETTINGS = (
     f"pragma page_size = {PAGE}",  # before the journal mode: a file in WAL mode keeps the size it has
     "pragma journal_mode = wal",
@@ -64,7 +73,8 @@ class SqliteSink:
         self._wait_s = wait_s
         self._opened: tuple[WriterLock, sqlite3.Connection] | None = None
         self._delivery = Delivery()
-        self._tables = {dataset.name: _Table(dataset) for dataset in BY_NAME.values()}
+        self.watch = Watch()
+        self._tables = {dataset.name: _Table(dataset, self.watch) for dataset in BY_NAME.values()}
 
     def __enter__(self) -> SqliteSink:
         with files.translated(self.path):
@@ -92,15 +102,29 @@ class SqliteSink:
         """Begins another delivery: from here on no as_of falls below what it is now."""
         self._delivery = Delivery()
 
-    def write(self, events: Sequence[Event]) -> Receipt:
-        """Stores checked events, 10,000 a turn; `(ts, id)` already there means duplicate.
+    def recall(self, key: str) -> bytes | None:
+        """What was remembered last under a key."""
+        if self._opened is None:
+            raise ValueError("the sink is not open")
+        with files.translated(self.path):
+            row = self._opened[1].execute(_RECALL, (key,)).fetchone()
+        return row[0] if row else None
+
+    def write(self, events: Sequence[Event], memos: Mapping[str, bytes] | None = None) -> Receipt:
+        """Stores checked events, 10,000 a turn; `(ts, id)` already there means duplicate. Memos go with the last turn;
+        an empty one is forgotten.
 
         Raises:
             StoreError: the turns before this one are durable, of this one nothing is stored.
         """
         receipt = Receipt()
-        for batch in _batches(events):
+        left = len(events)
+        for batch in _batches(events) if events else ([],):
+            left -= len(batch)
             with self.turn() as connection:
+                if memos and not left:
+                    connection.executemany(_REMEMBER, memos.items())
+                    connection.executemany(_FORGET, [(key,) for key, value in memos.items() if not value])
                 marks = watermarks.load(connection)
                 part, changed = self._store(connection, batch, marks)
                 watermarks.save(connection, changed.items())
@@ -119,6 +143,7 @@ class SqliteSink:
         with files.translated(self.path), lock.held():
             connection.execute("begin immediate")
             try:
+                self.watch.begin(connection)
                 yield connection
                 connection.execute("commit")
             except BaseException:
@@ -135,13 +160,14 @@ class SqliteSink:
         receipt, now = Receipt(), self._clock()
         before: dict[str, Mark] = {}
         after: dict[str, Mark] = {}
-        for name, events in _by_dataset(batch).items():
+        kinds = set(map(_kind, batch))
+        for name, events in _by_dataset(batch, kinds).items():
             table = self._tables[name]
             before[name] = after[name] = mark = marks.get(name, Mark())
             newest = table.insert(connection, events, receipt, watermarks.matters_above(mark, now))
             if newest is not None:
                 after[name] = watermarks.seen(mark, newest, now)
-        for event in batch:
+        for event in batch if AS_OF in kinds else ():
             if event["type"] == AS_OF:
                 name = event["dataset"]
                 mark = after.get(name, before.setdefault(name, marks.get(name, Mark())))
@@ -179,18 +205,33 @@ class SqliteSink:
             raise
         return connection
 
+    def revise(
+        self, dataset: str, fields: Sequence[str], change: Callable[[Event], Mapping[str, Any]], *, since: int = 0
+    ) -> int:
+        """Puts what a rule computes in the place of what is stored, 10,000 events a turn; how many are others now.
+
+        The rule is given `ts`, `id` and the named fields of each event from `since` (ms UTC) on, and gives those of the
+        fields that are to have another value.
+
+        Raises:
+            StoreError: what the turns before this one changed is durable, of this one nothing is.
+        """
+        return revision.revise(self, dataset, fields, change, since)
+
 
 class _Table:
-    """How events of one dataset become rows of its table."""
+    """How events of one dataset become rows of its table.
 
-    def __init__(self, dataset: Dataset) -> None:
-        names = schema.columns(dataset)
-        self._names = names
-        self._packed = tuple(names.index(each.name) for each in dataset.fields if each.type in schema.PACKED)
+    A statement names only the columns that its events fill: binding a null costs as much as three values.
+    """
+
+    def __init__(self, dataset: Dataset, watch: Watch) -> None:
+        self._name, self._watch = dataset.name, watch
+        self._names = schema.columns(dataset)
+        self._stored_as = {each.name: _STORED_AS[each.type] for each in dataset.fields if each.type in _STORED_AS}
         self._keyed = "call_key" in dataset.by_name
         table = f'"{dataset.name}"'
-        marks = ", ".join("?" * len(names))
-        self._insert = f"insert or ignore into {table} values ({marks})"
+        self._insert = f"insert or ignore into {table} ({{}}) values ({{}})"
         self._exists = f"select 1 from {table} where ts = ? and id = ?"
         self._delete = f"delete from {table} where ts = ? and id = ?"
         self._copy = f"select ts, id, coalesce(call_rank, 0) from {table} where call_key = ?"
@@ -204,7 +245,7 @@ class _Table:
         """Stores events and counts them; gives the newest instant of those stored, if it is later than `above`."""
         fresh, copies = self._split(connection, events, receipt) if self._keyed else (events, [])
         newest = self._newest(connection, fresh, above)
-        accepted = _changes(connection, self._insert, map(self._row, fresh))
+        accepted = self._add(connection, fresh)
         receipt.accepted += accepted
         receipt.duplicate += len(fresh) - accepted
         for event in copies:
@@ -212,13 +253,31 @@ class _Table:
                 newest = watermarks.later(newest, event["ts"])
         return newest
 
+    def _add(self, connection: sqlite3.Connection, events: Sequence[Event]) -> int:
+        """Stores the events whose keys are not there yet; how many that were."""
+        if not events:
+            return 0
+        filled = set[str]().union(*events)
+        names = [name for name in self._names if name in filled]
+        rows = list(zip(*(self._column(name, events) for name in names), strict=True))
+        rows.sort(key=_KEY)  # stable, so that of two with one key the first is still first
+        self._watch.inserting(connection, self._name, rows)
+        before = connection.total_changes
+        connection.executemany(self._insert.format(", ".join(map(_quoted, names)), ", ".join("?" * len(names))), rows)
+        return connection.total_changes - before
+
+    def _column(self, name: str, events: Sequence[Event]) -> Iterable[object]:
+        values = [event.get(name) for event in events]
+        stored_as = self._stored_as.get(name)
+        return values if stored_as is None else map(stored_as, values)
+
     def _split(
         self, connection: sqlite3.Connection, events: Sequence[Event], receipt: Receipt
-    ) -> tuple[list[Event], list[Event]]:
+    ) -> tuple[Sequence[Event], list[Event]]:
         """The first events of their happenings, and the copies that may be better; the rest is counted."""
         keys = {key for event in events if (key := event.get("call_key")) is not None}
         if not keys:
-            return list(events), []
+            return events, []
         ranks: dict[str, int] = dict(connection.execute(self._ranks, (orjson.dumps(list(keys)).decode(),)))
         fresh: list[Event] = []
         copies: list[Event] = []
@@ -238,24 +297,23 @@ class _Table:
                 copies.append(event)
         return fresh, copies
 
-    def _newest(self, connection: sqlite3.Connection, events: Iterable[Event], above: int) -> int | None:
+    def _newest(self, connection: sqlite3.Connection, events: Sequence[Event], above: int) -> int | None:
         """The newest instant later than `above` at which one of the events is not stored yet."""
-        candidates = [(event["ts"], event["id"]) for event in events if event["ts"] > above]
-        if not candidates:
-            return None
-        if not self._stored(connection, best := max(candidates)):  # so it is unless events are sent again
-            return best[0]
-        return next((key[0] for key in sorted(candidates, reverse=True) if not self._stored(connection, key)), None)
+        best = max(map(_key, events), default=(above, ""))
+        if best[0] <= above or not self._stored(connection, best):  # not stored, unless events are sent again
+            return best[0] if best[0] > above else None
+        candidates = sorted((key for key in map(_key, events) if key[0] > above), reverse=True)
+        return next((key[0] for key in candidates if not self._stored(connection, key)), None)
 
     def _stored(self, connection: sqlite3.Connection, key: tuple[int, str]) -> bool:
         return connection.execute(self._exists, key).fetchone() is not None
 
     def _settle(self, connection: sqlite3.Connection, event: Event, receipt: Receipt) -> bool:
         """Stores an event whose happening may be stored already, if it is the better copy; whether it was."""
-        key = (event["ts"], event["id"])
+        key = _key(event)
         copy = connection.execute(self._copy, (event["call_key"],)).fetchone()
         if copy is None:
-            stored = _changes(connection, self._insert, [self._row(event)]) == 1
+            stored = self._add(connection, [event]) == 1
             receipt.accepted += stored
             receipt.duplicate += not stored
             return stored
@@ -264,35 +322,41 @@ class _Table:
         if taken or _rank(event) <= copy[2]:
             receipt.duplicate += 1
             return False
+        self._watch.deleting(connection, self._name, old)
         connection.execute(self._delete, old)
-        connection.execute(self._insert, self._row(event))
+        self._add(connection, [event])
         receipt.replaced += 1
         return True
 
-    def _row(self, event: Event) -> Row:
-        values = list(map(event.get, self._names))
-        for at in self._packed:
-            if (value := values[at]) is not None:
-                values[at] = orjson.dumps(value).decode() if value else None
-        return tuple(values)
+
+def _packed(value: object) -> str | None:
+    """A list or a map as JSON text; an empty one as null."""
+    return orjson.dumps(value).decode() if value else None
 
 
-def _changes(connection: sqlite3.Connection, statement: str, rows: Iterable[Row]) -> int:
-    before = connection.total_changes
-    connection.executemany(statement, rows)
-    return connection.total_changes - before
+_STORED_AS: Mapping[Type, Callable[[Any], Any]] = {
+    "boolean": {True: 1, False: 0}.get,  # as SQLite keeps it; Python takes six times as long to bind a boolean
+    **dict.fromkeys(schema.PACKED, _packed),
+}
+"""What becomes of a value, or of None, where the column does not hold it as it is."""
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
 
 
 def _rank(event: Event) -> int:
     return event.get("call_rank") or 0
 
 
-def _by_dataset(batch: Iterable[Event]) -> dict[str, list[Event]]:
+def _by_dataset(batch: Sequence[Event], kinds: set[str]) -> dict[str, Sequence[Event]]:
+    if len(kinds) == 1 and AS_OF not in kinds:
+        return {BY_TYPE[kind].name: batch for kind in kinds}
     found: dict[str, list[Event]] = {}
     for event in batch:
         if (kind := event["type"]) != AS_OF:
             found.setdefault(BY_TYPE[kind].name, []).append(event)
-    return found
+    return {**found}
 
 
 def _batches(items: Iterable[T]) -> Iterator[list[T]]:

@@ -10,21 +10,28 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from agentgauge.core.catalog import REGISTRIES, Dataset, dataset, names
 from agentgauge.core.errors import DeadlineExceeded, InvalidValue, StoreBusy, StoreCorrupt, StoreError, unknown_name
-from agentgauge.core.query import Extent, Filter, Query, Values, check, check_filter
+from agentgauge.core.query import Extent, Filter, Query, Values, check, check_filter, measure
 from agentgauge.core.table import nothing
-from agentgauge.stores.sqlite import files
-from agentgauge.stores.sqlite.schema import VERSION
+from agentgauge.core.time import Window
+from agentgauge.stores.sqlite import files, spans
+from agentgauge.stores.sqlite.cache import DEFAULT_MIB, ColumnCache, shared
+from agentgauge.stores.sqlite.schema import INDEXED, VERSION
+from agentgauge.stores.sqlite.spans import ALWAYS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Hashable, Mapping, Sequence
     from pathlib import Path
 
     from agentgauge.core.table import Table
+    from agentgauge.stores.sqlite.columns import Columns
+    from agentgauge.stores.sqlite.reader import Index
 
 _STEPS = 20_000
 """How many of SQLite's own instructions pass between two looks at the clock."""
@@ -35,8 +42,11 @@ _RESTORE = "Restore a copy, or move it aside and import again."
 class SqliteStore:
     """Implements core.query.Store. A file that is not there yet is an empty store."""
 
-    def __init__(self, path: Path, *, deadline_s: float = 10.0) -> None:
+    def __init__(self, path: Path, *, deadline_s: float = 10.0, cache: ColumnCache | None = None) -> None:
         self._path = path.absolute()
+        self._cache = cache or shared(DEFAULT_MIB)
+        self._index: Index | None = None
+        self._version = 0
         self._deadline_s = deadline_s
         self._turn = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -51,23 +61,25 @@ class SqliteStore:
 
         with self._reading() as connection:
             as_of = rows.as_of(connection, query.dataset) if connection else None
-            if connection is None or not rows.has_any(connection, query):
-                return nothing(query, as_of)
-            columns = rows.read(connection, query)
+            parts: Sequence[Columns] = self._parts(connection, query) if connection else ()
+        if not parts:
+            return nothing(query, as_of)
         from agentgauge.stores.sqlite import scan  # and numpy with it, once there is something to scan
 
-        return scan.answer(query, columns, as_of)
+        return scan.answer(query, parts, as_of)
 
     def extents(self) -> Sequence[Extent]:
         """What it holds, a row per dataset that has events; counted again only after a write."""
-        from agentgauge.stores.sqlite import rows
+        from agentgauge.stores.sqlite import overview, rows
 
         with self._reading() as connection:
             if connection is None:
                 return []
             version: int = connection.execute("pragma data_version").fetchone()[0]
             if self._extents is None or self._extents[0] != version:
-                self._extents = version, rows.extents(connection)
+                index = self._indexed(connection)
+                found = overview.extents(connection, index) if index else rows.extents(connection)
+                self._extents = version, found
             return self._extents[1]
 
     def values(self, dataset: str, field: str, where: Sequence[Filter] = (), *, most: int = 10) -> Values:
@@ -78,16 +90,32 @@ class SqliteStore:
         if not holder.find(field).groupable:
             raise InvalidValue(f"{field!r} has keys of its own.", hint=f"Ask for one of them: {field}.<key>.")
         with self._reading() as connection:
-            return rows.values(connection, holder, field, where, most) if connection else Values(field, [], 0)
+            if connection is None:
+                return Values(field, [], 0)
+            if holder.find(field).internal or not self._indexed(connection, dataset):
+                return rows.values(connection, holder, field, where, most)
+            every = Query(dataset, Window(0, rows.after_last(connection, holder)), (measure("count", None),))
+            query = replace(every, group_by=(field,), where=tuple(where))
+            parts = self._parts(connection, query)
+        from agentgauge.stores.sqlite import scan
+
+        table = scan.answer(query, parts, None)
+        values = [key[0] for key in table.groups]
+        counts: Any = zip(values, table.totals["count"], strict=True)
+        return Values(field, list(islice(counts, most)), sum(value is not None for value in values))
 
     def keys(self, dataset: str, field: str, where: Sequence[Filter] = ()) -> Mapping[str, int]:
         """The keys of a map field and how many events have each."""
-        from agentgauge.stores.sqlite import rows
+        from agentgauge.stores.sqlite import overview, rows
 
         holder = _checked(dataset, where)
         rows.map_field(holder, field)
         with self._reading() as connection:
-            return rows.keys(connection, holder, field, where) if connection else {}
+            if connection is None:
+                return {}
+            index = None if where else self._indexed(connection, dataset)
+            told = overview.keys(connection, index, holder, field) if index else None
+            return rows.keys(connection, holder, field, where) if told is None else told
 
     def registry(self, name: str) -> Mapping[str, Mapping[str, Any]]:
         """The newest entry of each id of a registry."""
@@ -134,6 +162,34 @@ class SqliteStore:
         """Lets go of the file; the next question opens it again."""
         with self._turn:
             self._close()
+
+    def _parts(self, connection: sqlite3.Connection, query: Query) -> Sequence[Columns]:
+        """What is in the window: of the segments, of what came late to them, and of what they do not cover."""
+        from agentgauge.stores.sqlite import rows
+
+        window = [(query.window.start, query.window.end)]
+        index = self._indexed(connection, query.dataset, *window[0])
+        if index is None:
+            return [rows.read(connection, query, window)] if rows.has_any(connection, query.dataset, window) else []
+        found = index.find(connection, query)
+        parts = list(found.parts)
+        if (late := rows.late(connection, query, found.segments)) is not None:
+            parts.append(late)
+        if rows.has_any(connection, query.dataset, found.stretches):
+            parts.append(rows.read(connection, query, found.stretches))
+        return parts
+
+    def _indexed(
+        self, connection: sqlite3.Connection, dataset: str | None = None, start: int = 0, end: int = ALWAYS
+    ) -> Index | None:
+        """The index, and numpy with it, if it has a segment of that dataset (or of any) in that time."""
+        if self._version < INDEXED or not spans.any_meets(connection, dataset, start, end):
+            return None
+        if self._index is None:
+            from agentgauge.stores.sqlite.reader import Index
+
+            self._index = Index(self._cache)
+        return self._index
 
     @contextmanager
     def _reading(self) -> Generator[sqlite3.Connection | None]:
@@ -209,7 +265,8 @@ class SqliteStore:
                 f"{self._path.name} was written by a newer agentgauge (format {version}, this one reads {VERSION}).",
                 hint="Upgrade agentgauge.",
             )
-        if version == VERSION:
+        self._version = version
+        if version:
             return True
         if connection.execute(_TABLES).fetchone()[0]:
             raise self._corrupt("is no agentgauge file")
@@ -224,7 +281,7 @@ class SqliteStore:
     def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
-        self._connection, self._file, self._extents, self._immutable = None, None, None, False
+        self._connection, self._file, self._extents, self._index, self._immutable = None, None, None, None, False
 
     def _explained(self, error: sqlite3.Error) -> StoreError:
         name, file = _name(error), self._path.name

@@ -1,128 +1,226 @@
 """Exact sums per cell: integers of any size, floats rounded once and independent of the order of rows.
 
-Above: scan. Below: numpy. A float sum equals `math.fsum` of the cell's values, so every store can be held to it.
+Above: tallies. Below: numpy, cells. A float sum equals `math.fsum` of the cell's values, however rows are cut into
+pieces, so every store can be held to it.
 """
 
 from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from agentgauge.stores.sqlite.scratch import scratch
+
+if TYPE_CHECKING:
+    from agentgauge.stores.sqlite.cells import Fold
 
 Array = npt.NDArray[Any]
 
 EXACT = 2**53
 """Below it every integer is a float64."""
-_MANTISSA = 53
-_BAND = 8
-"""Neighbouring exponents that share an accumulator: a mantissa shifted by 7 still fits 60 bits."""
-_LOW = 30
-"""The bits of the lower of the two halves in which mantissas are summed: float64 holds 2**23 of them exactly."""
+PIECE = 2**17
+"""So many values at most are added at a time."""
+_WORD = 36
+"""The bits of each of the two words a float is split into: 2**17 such words add up to a float64 without rounding."""
+_FAR = 900
+"""Beyond such exponents the grid would leave the range of float64."""
 
 
-def sum_by(cells: Array, count: int, values: Array) -> list[int | float]:
-    """The sum of the values of each cell 0..count-1: ints of an int64 array, else floats, 0 of no values."""
-    if values.dtype == np.int64:
-        return _integers(cells, count, values)
-    if values.dtype == np.float64:
-        return _floats(cells, count, values)
-    return _mixed(cells, count, values)
+class Sums(Protocol):
+    """The sums of the cells of one field, so far."""
+
+    def add(self, cells: Array, reach: slice, values: Array) -> None:
+        """Adds values to their cells, which are counted from the start of `reach`; at most `PIECE` at a time."""
+        ...
+
+    def merge(self, other: Any) -> None:
+        """Adds the sums of another worker."""
+        ...
+
+    def fold(self, fold: Fold) -> list[int | float]:
+        """The sum of each target; 0 of no values."""
+        ...
 
 
-def compact(keys: Array, size: int) -> tuple[Array, Array]:
-    """The distinct keys (each in 0..size-1) ascending, and for every key its place among them."""
-    if size <= 4 * len(keys) + 65_536:
-        present = np.bincount(keys, minlength=size) > 0
-        return np.flatnonzero(present), (np.cumsum(present) - 1)[keys]
-    found, places = np.unique(keys, return_inverse=True)
-    return found, places
+def summing(kind: str, low: Any, high: Any, size: int, rows: int) -> Sums:
+    """Sums of so many cells over at most so many values from low to high."""
+    if kind == "int":
+        return WholeSums(size) if max(high, -low) * rows < 2**63 else WideSums(size)
+    largest = max(abs(low), abs(high))
+    if kind == "object" or not math.isfinite(largest):
+        return MixedSums()
+    return _floats(size, math.frexp(largest)[1], rows)
 
 
-def _integers(cells: Array, count: int, values: Array) -> list[int | float]:
-    if not len(values):
-        return [0] * count
-    largest = max(int(values.max()), -int(values.min())) * len(values)
-    if largest < EXACT:
-        return np.bincount(cells, weights=values, minlength=count).astype(np.int64).tolist()
-    if largest < 2**63:
-        return _added(cells, count, values).tolist()
-    high, low = _added(cells, count, values >> 32), _added(cells, count, values & 0xFFFF_FFFF)
-    return [(above << 32) + below for above, below in zip(high.tolist(), low.tolist(), strict=True)]
+def _floats(size: int, exponent: int, rows: int) -> FloatSums | MixedSums:
+    return FloatSums(size, exponent, rows) if abs(exponent) < _FAR else MixedSums()
 
 
-def _added(cells: Array, count: int, values: Array) -> Array:
-    sums = np.zeros(count, np.int64)
-    np.add.at(sums, cells, values)
-    return sums
+class WholeSums:
+    """Integers whose sums fit an int64."""
+
+    def __init__(self, size: int) -> None:
+        self._sums = np.zeros(size, np.int64)
+
+    def add(self, cells: Array, reach: slice, values: Array) -> None:
+        """Adds int64s."""
+        np.add.at(self._sums[reach], cells, values)
+
+    def merge(self, other: WholeSums) -> None:
+        """Adds the sums of another worker."""
+        self._sums += other._sums
+
+    def fold(self, fold: Fold) -> list[int | float]:
+        """The sum of each target."""
+        return folded(self._sums, fold).tolist()
 
 
-def _floats(cells: Array, count: int, values: Array) -> list[int | float]:
-    sizes = np.bincount(cells, minlength=count)
-    plain = np.bincount(cells, weights=values, minlength=count)
-    sums: list[Any] = plain.tolist()
-    if not np.isfinite(plain).all() and not np.isfinite(values).all():
-        return [each if math.isfinite(each) else _infinite(each) for each in sums]
-    many = sizes > 2  # the sum of two floats is rounded once anyway
-    if many.any():
-        chosen = many[cells]
-        numbers, places = compact(cells[chosen], count)
-        for cell, total in zip(numbers.tolist(), _accumulated(places, len(numbers), values[chosen]), strict=True):
-            sums[cell] = total
-    for cell in np.flatnonzero(sizes == 0).tolist():
-        sums[cell] = 0
-    return sums
+class WideSums:
+    """Integers whose sums may pass an int64: the two halves of each value apart."""
+
+    def __init__(self, size: int) -> None:
+        self._high, self._low = WholeSums(size), WholeSums(size)
+
+    def add(self, cells: Array, reach: slice, values: Array) -> None:
+        """Adds int64s."""
+        self._high.add(cells, reach, values >> 32)
+        self._low.add(cells, reach, values & 0xFFFF_FFFF)
+
+    def merge(self, other: WideSums) -> None:
+        """Adds the sums of another worker."""
+        self._high.merge(other._high)
+        self._low.merge(other._low)
+
+    def fold(self, fold: Fold) -> list[int | float]:
+        """The sum of each target."""
+        pairs = zip(self._high.fold(fold), self._low.fold(fold), strict=True)
+        return [(int(high) << 32) + int(low) for high, low in pairs]
 
 
-def _infinite(value: float) -> float:
-    return math.inf if math.isnan(value) else value
+class FloatSums:
+    """Floats on a grid of two words of bits below the largest of them; what lies off the grid goes to one below it.
+
+    Each value is split into a multiple of the upper word's last bit and one of the lower word's. Sums of either are
+    exact: within a piece as floats, both at once as the two parts of a complex number, and then as integers.
+    """
+
+    def __init__(self, size: int, exponent: int, rows: int) -> None:
+        self._size, self._rows = size, rows
+        self._word = min(_WORD, 62 - rows.bit_length())
+        self._scale = exponent - 2 * self._word
+        """The weight of the lower word's last bit, as a power of two."""
+        self._high, self._low = np.zeros(size, np.int64), np.zeros(size, np.int64)
+        self._below: FloatSums | MixedSums | None = None
+
+    def add(self, cells: Array, reach: slice, values: Array) -> None:
+        """Adds float64s."""
+        words: npt.NDArray[np.complex128] = scratch("words", np.complex128, len(values))
+        rest = scratch("rest", np.float64, len(values))
+        _split(values, self._scale + self._word, words.real, rest)
+        _split(rest, self._scale, words.imag, rest)
+        found = np.zeros(int(reach.stop - reach.start), np.complex128)
+        np.add.at(found, cells, words)
+        self._high[reach] += np.ldexp(found.real, -self._scale - self._word).astype(np.int64)
+        self._low[reach] += np.ldexp(found.imag, -self._scale).astype(np.int64)
+        if rest.any():
+            rows = np.flatnonzero(rest)
+            self._below = self._below or _floats(self._size, self._scale, self._rows)
+            self._below.add(cells[rows], reach, rest[rows])
+
+    def merge(self, other: Any) -> None:
+        """Adds the sums of another worker."""
+        self._high += other._high
+        self._low += other._low
+        if self._below is None or other._below is None:
+            self._below = self._below or other._below
+        else:
+            self._below.merge(other._below)
+
+    def exact(self, fold: Fold) -> dict[int, Fraction | float]:
+        """The sum of each target that is not 0, before it is rounded."""
+        high, low = folded(self._high, fold), folded(self._low, fold)
+        unit = Fraction(2) ** self._scale
+        found: dict[int, Fraction | float] = {
+            at: ((int(high[at]) << self._word) + int(low[at])) * unit for at in np.flatnonzero(high | low).tolist()
+        }
+        for at, more in (self._below.exact(fold) if self._below else {}).items():
+            found[at] = found.get(at, Fraction(0)) + more
+        return found
+
+    def fold(self, fold: Fold) -> list[int | float]:
+        """The sum of each target, rounded once."""
+        if self._below is None:
+            high, low = folded(self._high, fold), folded(self._low, fold)
+            if max(np.abs(high).max(initial=0), np.abs(low).max(initial=0)) < EXACT:  # then only the addition rounds
+                return (_at(high, self._scale + self._word) + _at(low, self._scale)).tolist()
+        exact = self.exact(fold)
+        return [_as_float(exact[at]) if at in exact else 0 for at in range(fold.count)]
 
 
-def _accumulated(cells: Array, count: int, values: Array) -> list[float]:
-    """A superaccumulator: mantissas are added as integers per cell and band of exponents, rounded at the end."""
-    fractions, exponents = np.frexp(values)
-    lowest = int(exponents.min())
-    exponents = exponents.astype(np.int64) - lowest
-    mantissas = np.ldexp(fractions, _MANTISSA).astype(np.int64) << exponents % _BAND
-    bands = exponents // _BAND
-    span = int(bands.max()) + 1
-    spots, places = compact(cells * span + bands, count * span)
-    highs = _halves(places, len(spots), mantissas >> _LOW)
-    lows = _halves(places, len(spots), mantissas & (2**_LOW - 1))
-    totals = [0] * count
-    owners, shifts = (spots // span).tolist(), (spots % span * _BAND).tolist()
-    for owner, shift, high, low in zip(owners, shifts, highs, lows, strict=True):
-        totals[owner] += ((high << _LOW) + low) << shift
-    scale = lowest - _MANTISSA
-    return [_rounded(total, scale) for total in totals]
+class MixedSums:
+    """Numbers of any kind as plain fractions: integers too large for a float beside floats, and the odd float. Rare."""
+
+    def __init__(self) -> None:
+        self._cells: list[Array] = []
+        self._values: list[Array] = []
+
+    def add(self, cells: Array, reach: slice, values: Array) -> None:
+        """Keeps numbers."""
+        self._cells.append(cells + reach.start)
+        self._values.append(values)
+
+    def merge(self, other: Any) -> None:
+        """Keeps those of another worker."""
+        self._cells += other._cells
+        self._values += other._values
+
+    def exact(self, fold: Fold) -> dict[int, Fraction | float]:
+        """The sum of each target that has a value, before it is rounded; a float where one of them is not finite."""
+        totals: dict[int, Fraction | float] = {}
+        if not self._cells:
+            return totals
+        top = max(int(each.max()) for each in (*self._cells, fold.cells) if len(each)) + 1
+        targets = fold.among(top)[np.concatenate(self._cells)]
+        values = [value for each in self._values for value in each.tolist()]
+        for target, value in zip(targets.tolist(), values, strict=True):
+            if target >= 0:
+                more = value if isinstance(value, float) and not math.isfinite(value) else Fraction(value)
+                totals[target] = totals.get(target, Fraction(0)) + more
+        return totals
+
+    def fold(self, fold: Fold) -> list[int | float]:
+        """The sum of each target."""
+        totals = self.exact(fold)
+        return [_as_float(totals[at]) if at in totals else 0 for at in range(fold.count)]
 
 
-def _halves(places: Array, count: int, halves: Array) -> list[int]:
-    if len(places) < EXACT >> _LOW:
-        return np.bincount(places, weights=halves, minlength=count).astype(np.int64).tolist()
-    return _added(places, count, halves).tolist()
+def folded(sums: Array, fold: Fold) -> Array:
+    """Integer sums of cells put together."""
+    found = np.zeros(fold.count, sums.dtype)
+    np.add.at(found, fold.targets, sums[fold.cells])
+    return found
 
 
-def _rounded(total: int, scale: int) -> float:
-    """total * 2**scale as the nearest float; too large for one is infinity."""
-    try:
-        return float(total << scale) if scale >= 0 else total / (1 << -scale)
-    except OverflowError:
-        return math.inf if total > 0 else -math.inf
+def _split(values: Array, exponent: int, near: Array, rest: Array) -> None:
+    """Each value as a multiple of 2**exponent, and what is left; adding a large number lets the processor round."""
+    large = math.ldexp(1.5, exponent + 52)
+    moved = np.add(values, large, out=scratch("moved", np.float64, len(values)))
+    np.subtract(moved, large, out=near)
+    np.subtract(values, near, out=rest)
 
 
-def _mixed(cells: Array, count: int, values: Array) -> list[int | float]:
-    """Integers too large for a float beside floats: rare, so plain fractions."""
-    totals: list[Fraction | float] = [Fraction(0)] * count
-    for cell, value in zip(cells.tolist(), values.tolist(), strict=True):
-        totals[cell] += value if isinstance(value, float) and not math.isfinite(value) else Fraction(value)
-    sizes = np.bincount(cells, minlength=count).tolist()
-    return [_as_float(total) if size else 0 for total, size in zip(totals, sizes, strict=True)]
+def _at(words: Array, exponent: int) -> Array:
+    return np.ldexp(words.astype(np.float64), exponent)
 
 
 def _as_float(total: Fraction | float) -> float:
+    """The nearest float; too large for one is infinity."""
+    if isinstance(total, float):
+        return math.inf if math.isnan(total) else total
     try:
         return float(total)
     except OverflowError:
