@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import claude_code_lines as lines
+from . import local_keys
 from .claude_code_copies import Call, Copies, Origin, Prompt, Tool, Work
 
 AGENT = "claude-code"
@@ -52,7 +53,13 @@ def _transcripts_below(folder: Path) -> Iterator[Path]:
         for name in names:
             file = Path(real, name)
             if name.endswith(".jsonl") and file.is_file():
-                yield file.resolve()
+                yield file.resolve() if file.is_symlink() else file  # resolving all would take most of the time
+
+
+def project_folder(path: Path, first_lines: Sequence[bytes]) -> str:
+    """The folder of the project: all copies of a call lie in it, a sidechain's replays beside their originals."""
+    folder = next((each for each in path.parents if each.parent.name == "projects"), path.parent)
+    return str(folder)
 
 
 def looks_like_transcript(first_lines: Sequence[bytes]) -> bool:
@@ -144,15 +151,9 @@ def _model_call(copies: Copies, call: Call, cost: float | None, call_id: str) ->
         "cost_usd": cost,
         "cost_source": None if cost is None else "computed" if call.reported_cost is None else "reported",
     }
-    rank = _model_call_rank(usage.total, cost, speed is not None)
+    rank = local_keys.rank(usage.total, cost, int(speed is not None))
     key = f"anthropic:{call_id}"
     return _event("model_call", call_id, call.ts, key, rank, _about(copies, call.origin, about), own)
-
-
-def _model_call_rank(tokens: int, cost: float | None, has_speed: bool) -> int:
-    """The order of copies in one number of 62 bits: by tokens, then by cost in millionths, then by a known speed."""
-    millionths = min(round((cost or 0.0) * 1_000_000), 2**28 - 1)
-    return min(tokens, 2**33 - 1) << 29 | millionths << 1 | has_speed
 
 
 def _tool_call(copies: Copies, tool_id: str, tool: Tool) -> dict[str, Any]:
@@ -185,8 +186,7 @@ def _request(copies: Copies, run_id: str, prompt: Prompt, sums: _Sums) -> dict[s
         "output_tokens": sums.output_tokens,
         "cost_usd": sums.cost(),
     }
-    tokens = sums.input_tokens + sums.output_tokens
-    rank = min(tokens, 2**31 - 1) << 31 | min(latency or 0, 2**31 - 1)
+    rank = local_keys.run_rank(sums.input_tokens + sums.output_tokens, latency)
     return _event("request", run_id, prompt.ts, f"{SOURCE}:{run_id}", rank, _about(copies, prompt.origin, {}), own)
 
 

@@ -1,25 +1,23 @@
 """One line of a Claude Code transcript: what it says, leniently read.
 
-Above it is `claude_code`, which joins the lines of all transcripts to events. Below it is only JSON. The format is
+Above it is `claude_code`, which joins the lines of all transcripts to events. Below it is `lenient`. The format is
 internal to Claude Code and changes with its version, so nothing here is required of a line but what is read from it:
 whatever does not fit is None, and a line that cannot be read is no line. What counts as usage is what ccusage counts.
 """
 
-import hashlib
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, cast
 
-import orjson
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-END_OF_TIME = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp() * 1000)
-MILLISECOND = timedelta(milliseconds=1)
-MOST_TOKENS = 2**53
-LONGEST_KEY = 128
+from .lenient import count as count
+from .lenient import digest as digest
+from .lenient import dollars as dollars
+from .lenient import instant as instant
+from .lenient import key as key
+from .lenient import load as load
+from .lenient import mapping as mapping
+from .lenient import text as text
 
 SEMVER = re.compile(r"\d+\.\d+\.\d")
 
@@ -90,18 +88,6 @@ def parse(raw: bytes, agent_of_file: str | None = None) -> Line | None:
     return Line(body, message, ts, identity, subagent, agent)
 
 
-def load(raw: bytes) -> dict[str, Any]:
-    try:
-        return mapping(orjson.loads(raw))
-    except orjson.JSONDecodeError:
-        pass
-    try:
-        # JavaScript writes half of an emoji that it cut in two, and orjson refuses the whole line for it.
-        return mapping(json.loads(raw.decode("utf-8", "replace")))
-    except (ValueError, RecursionError):
-        return {}
-
-
 def _unwrap(outer: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     data = mapping(outer.get("data"))
     inner = mapping(data.get("message"))
@@ -168,48 +154,3 @@ def is_prompt(line: Line) -> bool:
 def is_command(line: Line) -> bool:
     said = line.message.get("content")
     return line.kind == "user" and isinstance(said, str) and said.lstrip().startswith(("<command-", "<bash-input>"))
-
-
-def mapping(value: object) -> dict[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
-def text(value: object) -> str | None:
-    """The string if it is one with something in it, fit for UTF-8."""
-    if not isinstance(value, str) or not value:
-        return None
-    return value if value.isascii() else value.encode("utf-8", "replace").decode()
-
-
-def count(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 <= value <= MOST_TOKENS else None
-
-
-def dollars(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if 0 <= value < MOST_TOKENS else None
-
-
-def instant(value: object) -> int | None:
-    """Epoch milliseconds of a time with an offset."""
-    if not isinstance(value, str):
-        return None
-    try:
-        ts = (datetime.fromisoformat(value) - EPOCH) // MILLISECOND
-    except (ValueError, TypeError, OverflowError):  # TypeError: a time without an offset is no instant
-        return None
-    return ts if 0 <= ts < END_OF_TIME else None
-
-
-def key(value: str | None) -> str | None:
-    """The value as an id that the store takes: one too long, or with characters that do not print, by its digest."""
-    if value is None or (len(value) <= LONGEST_KEY and value.isprintable()):
-        return value
-    return digest(value.encode())
-
-
-def digest(raw: bytes) -> str:
-    return hashlib.blake2b(raw, digest_size=16).hexdigest()

@@ -48,6 +48,7 @@ class Opened:
 
     def __init__(self, name: str, rest: Stream) -> None:
         self.name = name
+        self.is_packed = isinstance(rest, gzip.GzipFile)
         chained = _Chained(rest)
         self._head = chained.head
         self.stream: BufferedReader[Any] = BufferedReader(chained, _BUFFER)
