@@ -7,6 +7,7 @@ from typing import NotRequired, TypedDict
 
 import pytest
 from genai_prices import Usage, calc_price
+from genai_prices.data_snapshot import get_snapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -172,6 +173,22 @@ def test_every_price_is_the_one_that_the_library_computes(
     when = datetime.fromtimestamp(ts_ms / 1000, UTC)
     expected = calc_price(Usage.from_raw(counts), model, provider_id=provider, genai_request_timestamp=when).total_price
     assert price(provider, model, ts_ms, **counts) == pytest.approx(float(expected), rel=1e-14)
+
+
+@pytest.mark.parametrize("input_tokens", [200_000, 200_001, 2_000_000])
+def test_every_model_of_the_list_costs_what_the_library_computes(input_tokens: int):
+    when = datetime.fromtimestamp(NOVEMBER_2026 / 1000, UTC)
+    counts: Counts = {"input_tokens": input_tokens, "output_tokens": 321, "cache_read_tokens": 100_000}
+    compared = 0
+    for provider in get_snapshot().providers:
+        for model in provider.models:
+            cost = price(provider.id, model.id, NOVEMBER_2026, **counts)
+            if cost is not None:
+                usage = Usage.from_raw(counts)
+                computed = calc_price(usage, model.id, provider_id=provider.id, genai_request_timestamp=when)
+                assert cost == pytest.approx(float(computed.total_price), rel=1e-14), (provider.id, model.id)
+                compared += 1
+    assert compared > 1_500
 
 
 def test_the_price_list_is_not_loaded_before_the_first_price_is_asked_for():

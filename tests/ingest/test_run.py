@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import sqlite3
@@ -17,6 +18,7 @@ from agentgauge.core.errors import StoreBusy
 from agentgauge.core.query import Receipt
 from agentgauge.ingest import events
 from agentgauge.ingest.check import Rejected, check
+from agentgauge.ingest.imports import import_sources, sources_of
 from agentgauge.ingest.run import BATCH, Intake, Rejection, Report, run
 from agentgauge.stores.sqlite.sink import SqliteSink
 
@@ -34,7 +36,10 @@ class Recorder:
         self.batches: list[list[Mapping[str, Any]]] = []
         self._most = most
 
-    def write(self, events: Sequence[Mapping[str, Any]]) -> Receipt:
+    def recall(self, key: str) -> bytes | None:
+        return None
+
+    def write(self, events: Sequence[Mapping[str, Any]], memos: Mapping[str, bytes] | None = None) -> Receipt:
         if len(self.batches) == self._most:
             raise StoreBusy("busy")
         self.batches.append(list(events))
@@ -209,6 +214,14 @@ def test_an_import_is_in_the_file_when_it_ends(tmp_path: Path) -> None:
     assert report == Report(accepted=100, datasets=report.datasets)
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("select count(*) from messages").fetchone() == (100,)
+
+
+def test_an_import_that_fails_leaves_the_garbage_collector_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "day.jsonl").write_bytes(lines(message(1)))
+    before = gc.get_threshold()
+    with pytest.raises(StoreBusy):
+        import_sources(sources_of([str(tmp_path / "day.jsonl")], {}, tmp_path), Recorder(most=0))
+    assert gc.get_threshold() == before
 
 
 def test_a_rejection_says_what_a_person_needs_to_find_the_line() -> None:

@@ -75,11 +75,11 @@ def check(line: object, tally: Tally | None = None) -> dict[str, Any]:
     extra: dict[str, Any] | None = None
     checkers = form.checkers
     for name, value in given.items():
-        if value is None or name in _KEYS:
+        if value is None:
             continue
         if (checker := checkers.get(name)) is not None:
             event[name] = checker(value, tally)
-        else:
+        elif name not in _KEYS:
             extra = extra or {}
             extra[name] = value
     for name in form.required:
@@ -110,7 +110,7 @@ def _id(value: object) -> str:
         raise Rejected("id", "missing." if value is None else f"{_shown(value)} is not a string.")
     if not 0 < len(value) <= NAME_LENGTH:
         raise Rejected("id", f"{len(value)} characters long; 1 to {NAME_LENGTH} are taken.")
-    if clean(value) != value:
+    if not (value.isascii() and value.isprintable()) and clean(value) != value:
         raise Rejected("id", "has control or invisible characters.")
     return value
 
@@ -247,7 +247,8 @@ def _strings(field: Field) -> Checker:
         given = cast("list[Any]", value)
         if len(given) > LABELS:
             raise Rejected(field.name, f"has {len(given)} entries; at most {LABELS} are taken.")
-        return list(dict.fromkeys([string(each, tally) for each in given]))
+        found = [string(each, tally) for each in given]
+        return found if len(found) < 2 else list(dict.fromkeys(found))
 
     return checker
 

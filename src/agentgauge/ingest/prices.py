@@ -7,20 +7,35 @@ only the library. It knows no event and no store. An unknown price is None, neve
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from genai_prices.types import ModelInfo, ModelPrice, Provider
+    from genai_prices.types import ModelInfo, ModelPrice, Provider, TieredPrices
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MILLION = Decimal(1_000_000)
-NOTHING = Decimal(0)
+BILLION = 10**9
+PER_USD = BILLION * 1_000_000
+"""What the rates of `_Rates` times tokens are divided by."""
+MOST_MODELS = 10_000
 
-# What a price list may hold and still be a price per token that is the same for every call. Web searches are counted
-# apart from tokens; a key outside this set (a price per request, per second of audio) is left to the library.
-PLAIN_KEYS = frozenset(
-    ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok", "web_searches_kcount")
+PER_TOKEN = frozenset(("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok"))
+"""The prices that the counts of a call here are multiplied by."""
+UNCOUNTED = frozenset(
+    (
+        "cache_audio_read_mtok",
+        "cache_image_read_mtok",
+        "input_audio_mtok",
+        "input_image_mtok",
+        "input_video_mtok",
+        "output_audio_mtok",
+        "output_image_mtok",
+        "output_video_mtok",
+        "storage_searches_kcount",
+        "web_searches_kcount",
+    )
 )
+"""The prices of what no call here counts, so that they add nothing. Any other (a price per request, per second of
+audio) is left to the library."""
 
 
 class _Tokens(NamedTuple):
@@ -64,10 +79,7 @@ def price(
     except OverflowError:
         return None
     prices = _prices_at(*found, when, speed)
-    if prices is None:
-        return None
-    cost = _cost(prices, tokens)
-    return None if cost is None else float(cost)
+    return None if prices is None else _cost(prices, tokens)
 
 
 @lru_cache(maxsize=4096)
@@ -106,37 +118,101 @@ def _prices_at(provider: "Provider", model: "ModelInfo", when: datetime, speed: 
     return model.get_prices(when, context) if offered and any(own is model for own in provider.models) else None
 
 
-def _cost(prices: "ModelPrice", tokens: _Tokens) -> Decimal | None:
-    rates = {key: rate for key, rate in vars(prices).items() if rate is not None}
-    # The library charges nothing for what its list does not price (179 models have an empty list).
-    priced = {key for key, count in (("input_mtok", tokens.input), ("output_mtok", tokens.output)) if count}
-    if not rates or not priced <= rates.keys():
+def _cost(prices: "ModelPrice", tokens: _Tokens) -> float | None:
+    tiers = _tiers(prices)
+    if tiers is None:
+        return _library_cost(prices, tokens)
+    for above, rates in tiers:
+        if tokens.input > above:
+            # The library charges nothing for what its list does not price (179 models have an empty list).
+            if (rates.input is None and tokens.input) or (rates.output is None and tokens.output):
+                return None
+            return _plain_cost(rates, tokens)
+    return None
+
+
+class _Rates(NamedTuple):
+    """Prices in billionths of a USD for a million tokens, so that costs are computed exactly in integers. A class of
+    tokens without a price of its own costs what the class costs that it is part of."""
+
+    input: int | None
+    output: int | None
+    cache_read: int
+    cache_write: int
+    cache_write_1h: int
+
+
+_Tiers: TypeAlias = tuple[tuple[int, _Rates], ...]
+"""Rates, and the input above which they are those of all tokens of a call; the highest first."""
+
+
+_known_tiers: "dict[int, tuple[ModelPrice, _Tiers | None]]" = {}
+"""By the identity of the library's object, which is held here so that no other gets the same."""
+
+
+def _tiers(prices: "ModelPrice") -> _Tiers | None:
+    """The rates of a model: none where its list is empty, None where only the library can tell."""
+    known = _known_tiers.get(id(prices))
+    if known is None:
+        if len(_known_tiers) >= MOST_MODELS:
+            _known_tiers.clear()
+        known = _known_tiers[id(prices)] = prices, _read_tiers(prices)
+    return known[1]
+
+
+def _read_tiers(prices: "ModelPrice") -> _Tiers | None:
+    listed = {key: rate for key, rate in vars(prices).items() if rate is not None and key not in UNCOUNTED}
+    if not listed.keys() <= PER_TOKEN:
         return None
-    plain = {key: rate for key, rate in rates.items() if isinstance(rate, Decimal)}
-    if len(plain) == len(rates) and plain.keys() <= PLAIN_KEYS:
-        return _plain_cost(plain, tokens)
-    return _library_cost(prices, tokens)
+    if not listed:
+        return ()
+    starts = {tier.start for rate in listed.values() for tier in getattr(rate, "tiers", ())}
+    found: list[tuple[int, _Rates]] = []
+    for above in sorted({-1, *starts}, reverse=True):
+        scaled = {key: _rate_above(rate, above) * BILLION for key, rate in listed.items()}
+        if any(rate != int(rate) for rate in scaled.values()):
+            return None
+        found.append((above, _rates({key: int(rate) for key, rate in scaled.items()})))
+    return tuple(found)
 
 
-def _plain_cost(rates: dict[str, Decimal], tokens: _Tokens) -> Decimal:
-    """The cost by five multiplications, where the library's own way takes 120 us; a class without a rate of its own
-    is charged as the class that it is part of."""
-    uncached = rates.get("input_mtok", NOTHING)
-    read = rates.get("cache_read_mtok", uncached)
-    write = rates.get("cache_write_mtok", uncached)
-    write_1h = rates.get("cache_write_1h_mtok", write)
+def _rate_above(rate: "Decimal | TieredPrices", above: int) -> Decimal:
+    if isinstance(rate, Decimal):
+        return rate
+    return next((tier.price for tier in reversed(rate.tiers) if above >= tier.start), rate.base)
+
+
+def _rates(listed: dict[str, int]) -> _Rates:
+    uncached = listed.get("input_mtok")
+    write = listed.get("cache_write_mtok", uncached or 0)
+    return _Rates(
+        uncached,
+        listed.get("output_mtok"),
+        listed.get("cache_read_mtok", uncached or 0),
+        write,
+        listed.get("cache_write_1h_mtok", write),
+    )
+
+
+def _plain_cost(rates: _Rates, tokens: _Tokens) -> float:
+    """The cost by five multiplications, where the library's own way takes 80 us."""
     return (
-        uncached * (tokens.input - tokens.cache_read - tokens.cache_write)
-        + rates.get("output_mtok", NOTHING) * tokens.output
-        + read * tokens.cache_read
-        + write * (tokens.cache_write - tokens.cache_write_1h)
-        + write_1h * tokens.cache_write_1h
-    ) / MILLION
+        (rates.input or 0) * (tokens.input - tokens.cache_read - tokens.cache_write)
+        + (rates.output or 0) * tokens.output
+        + rates.cache_read * tokens.cache_read
+        + rates.cache_write * (tokens.cache_write - tokens.cache_write_1h)
+        + rates.cache_write_1h * tokens.cache_write_1h
+    ) / PER_USD
 
 
-def _library_cost(prices: "ModelPrice", tokens: _Tokens) -> Decimal:
+def _library_cost(prices: "ModelPrice", tokens: _Tokens) -> float | None:
     from genai_prices import Usage
 
+    listed = vars(prices)
+    if any(
+        count and listed.get(key) is None for key, count in zip(("input_mtok", "output_mtok"), tokens, strict=False)
+    ):
+        return None
     usage = Usage(
         input_tokens=tokens.input,
         output_tokens=tokens.output,
@@ -144,4 +220,4 @@ def _library_cost(prices: "ModelPrice", tokens: _Tokens) -> Decimal:
         cache_write_tokens=tokens.cache_write,
         cache_write_1h_tokens=tokens.cache_write_1h,
     )
-    return prices.calc_price(usage)["total_price"]
+    return float(prices.calc_price(usage)["total_price"])

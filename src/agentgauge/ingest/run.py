@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentgauge.core.catalog import BY_TYPE
 from agentgauge.ingest.check import AS_OF, Rejected, Tally, check
@@ -24,6 +25,7 @@ BATCH = 10_000
 """The most events a Sink takes at once."""
 REJECTIONS = 100
 """How many rejections a report tells in full."""
+_kind = itemgetter("type")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,14 @@ class Rejection:
     """From 1; None for an event that a decoder derived."""
     field: str
     reason: str
+
+
+class Memo(NamedTuple):
+    """What a decoder wants to find again: it stands among events, and is stored with those before it. An empty one is
+    forgotten."""
+
+    key: str
+    value: bytes
 
 
 @dataclass(slots=True)
@@ -64,6 +74,7 @@ class Intake:
         self._sink = sink
         self._on_progress = on_progress
         self._batch: list[Mapping[str, Any]] = []
+        self._memos: dict[str, bytes] = {}
         self._cleaned = 0
         self._tally = Tally()
 
@@ -79,10 +90,17 @@ class Intake:
         for number, value in items:
             self._take(value, source, number)
 
-    def events(self, events: Iterable[Mapping[str, Any]], source: str = "") -> None:
-        """Takes events that a decoder derived."""
+    def events(self, events: Iterable[Mapping[str, Any] | Memo], source: str = "") -> None:
+        """Takes events that a decoder derived, and what it wants to find again."""
         for event in events:
-            self._take(event, source, None)
+            if isinstance(event, Memo):
+                self._memos[event.key] = event.value
+            else:
+                self._take(event, source, None)
+
+    def recall(self, key: str) -> bytes | None:
+        """The value of the last memo of that key, of this delivery or of one before."""
+        return self._memos.get(key) or self._sink.recall(key)
 
     def reject(self, source: str, line: int | None, rejected: Rejected) -> None:
         """Counts an object that a decoder could not read."""
@@ -93,16 +111,18 @@ class Intake:
     def flush(self) -> None:
         """Writes what is waiting."""
         batch, self._batch = self._batch, []
+        memos, self._memos = self._memos, {}
         cleaned, self._cleaned = self._cleaned, 0
-        if not batch:
+        if not batch and not memos:
             return
-        receipt = self._sink.write(batch)
+        receipt = self._sink.write(batch, memos)
         report = self.report
         report.accepted += receipt.accepted
         report.duplicate += receipt.duplicate
         report.replaced += receipt.replaced
         report.cleaned += cleaned
-        report.datasets.update(map(_dataset, batch))
+        for kind, count in Counter(map(_kind, batch)).items():
+            report.datasets[kind if kind == AS_OF else BY_TYPE[kind].name] += count
         if self._on_progress is not None:
             self._on_progress(report)
 
@@ -131,8 +151,3 @@ def run(
     with Intake(sink, on_progress) as intake:
         intake.lines(items, source)
     return intake.report
-
-
-def _dataset(event: Mapping[str, Any]) -> str:
-    kind = event["type"]
-    return kind if kind == AS_OF else BY_TYPE[kind].name
