@@ -17,16 +17,20 @@ from typing import TYPE_CHECKING, Any
 
 from agentgauge.core.call import call, find_tool
 from agentgauge.core.operation import Dialect, Tool, Written
+from agentgauge.core.when import parse_when
 from agentgauge.desks.local import LocalDesk
 from agentgauge.dialects import DIALECTS
 from agentgauge.stores.sqlite import files
+from agentgauge.stores.sqlite.cache import ColumnCache, shared
 from agentgauge.stores.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from agentgauge.config import Settings
     from agentgauge.core.answer import Answer
+    from agentgauge.ingest.reprice import Repriced
     from agentgauge.ingest.run import Report
     from agentgauge.sources import Sources
+    from agentgauge.stores.sqlite.builder import Builder, Built
     from agentgauge.stores.sqlite.sink import SqliteSink
 
 
@@ -55,7 +59,12 @@ class App:
     @cached_property
     def store(self) -> SqliteStore:
         """The organisation's store; opening costs nothing until it is asked."""
-        return SqliteStore(self.store_path)
+        return SqliteStore(self.store_path, cache=self.cache)
+
+    @property
+    def cache(self) -> ColumnCache:
+        """The decoded columns that all stores of this process share."""
+        return shared(self.settings.cache_mib)
 
     @property
     def sources(self) -> Sources:
@@ -122,7 +131,7 @@ class App:
         return Written(report.accepted, report.duplicate, rejections)
 
     def import_names(self, names: Sequence[str], on_progress: Callable[[Report], None] | None = None) -> Report:
-        """Imports files, folders, `-` or `claude-code`.
+        """Imports files, folders, `-`, or the local logs of `claude-code`, `codex` or `gemini`.
 
         Raises:
             InvalidValue: for what cannot be found or opened.
@@ -132,7 +141,83 @@ class App:
 
         sources = sources_of(names, os.environ, Path.home())
         with self.sink() as sink:
-            return import_sources(sources, sink, on_progress)
+            report = import_sources(sources, sink, on_progress)
+            self.builder(sink).build(finish=True)
+            return report
+
+    def builder(self, sink: SqliteSink) -> Builder:
+        """What builds the index of the sink's store."""
+        from agentgauge.stores.sqlite.builder import Builder
+
+        return Builder(sink, self.cache.damaged)
+
+    def index(self, *, rebuild: bool, on_built: Callable[[Built], None] | None = None) -> tuple[int, Built]:
+        """Checks the index, and builds what it lacks, or all of it; how many segments were damaged, and what was built.
+
+        Raises:
+            StoreError: what was built before stays.
+        """
+        from agentgauge.stores.sqlite import upkeep
+
+        with self.sink() as sink:
+            if rebuild:
+                upkeep.clear_index(sink)
+            damaged = upkeep.verify(sink)
+            self.cache.damaged.update(damaged)
+            return len(damaged), self.builder(sink).build(finish=True, on_built=on_built)
+
+    def older(self, before: str) -> tuple[int, Mapping[str, int]]:
+        """The instant that somebody wrote, in ms UTC, and how many events of each dataset are older.
+
+        Raises:
+            InvalidValue: if it is not a time.
+        """
+        from agentgauge.core.when import parse_when
+        from agentgauge.stores.sqlite import upkeep
+
+        instant = parse_when(before, now=self.clock(), tz=self.settings.tz).start
+        return instant, upkeep.older(self.store_path, instant)
+
+    def prune(self, before: int, on_dropped: Callable[[int], None] | None = None) -> Mapping[str, int]:
+        """Drops every event before an instant, with what the index has of it; how many of each dataset.
+
+        Raises:
+            StoreError: what was dropped before stays dropped.
+        """
+        from agentgauge.stores.sqlite import upkeep
+
+        with self.sink() as sink:
+            dropped = upkeep.prune(sink, before, on_dropped)
+            self.builder(sink).build()
+            return dropped
+
+    def watch_names(
+        self, names: Sequence[str], on_pass: Callable[[Report, int], None], pause: Callable[[float], bool]
+    ) -> None:
+        """Imports the same, and again whatever is new, until `pause`, given seconds to wait, says that it is enough.
+
+        Raises:
+            InvalidValue: for what cannot be found or watched.
+            StoreError: what was stored before stays.
+        """
+        from agentgauge.ingest.watch import Watch
+
+        Watch(names, os.environ, Path.home(), self.sink).run(on_pass, pause)
+
+    def reprice(self, since: str | None) -> Repriced:
+        """Computes again what the price list says that model calls cost, all of them or those from an instant on.
+
+        Raises:
+            InvalidValue: for an instant that cannot be read.
+            StoreError: what was repriced before stays so.
+        """
+        from agentgauge.ingest.reprice import Repriced, reprice
+
+        start = 0 if since is None else parse_when(since, now=self.clock(), tz=self.settings.tz).start
+        if not self.store_path.exists():
+            return Repriced()
+        with self.sink() as sink:
+            return reprice(sink, start)
 
     async def serve_stdio(self) -> None:
         """Serves one MCP client over stdin and stdout until it hangs up."""

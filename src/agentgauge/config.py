@@ -1,6 +1,6 @@
 """Settings, read once from the environment into a frozen object.
 
-Above: the composition root. Below: pydantic. Precedence: command-line flag, environment, default. (Four variables do
+Above: the composition root. Below: pydantic. Precedence: command-line flag, environment, default. (A few variables do
 not need pydantic-settings, whose import takes longer than all of our own.)
 """
 
@@ -16,13 +16,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from agentgauge.core.errors import GaugeError, InvalidValue
 from agentgauge.core.time import zone
+from agentgauge.stores.sqlite.cache import DEFAULT_MIB
 from agentgauge.stores.sqlite.files import organisation
 
 PREFIX = "AGENTGAUGE_"
+UNPREFIXED = frozenset({"twilio_auth_token", "sendgrid_public_key"})
+"""The settings that are their vendors' and have the names that those give them."""
 
 
 class Settings(BaseModel):
-    """`AGENTGAUGE_HOME`, `AGENTGAUGE_ORG`, `AGENTGAUGE_TZ`, `AGENTGAUGE_ALLOW_WRITE`."""
+    """`AGENTGAUGE_HOME`, `AGENTGAUGE_ORG`, `AGENTGAUGE_TZ`, `AGENTGAUGE_ALLOW_WRITE`, `AGENTGAUGE_CACHE_MIB`,
+    `AGENTGAUGE_PUBLIC_URL`, `TWILIO_AUTH_TOKEN`, `SENDGRID_PUBLIC_KEY`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,6 +38,15 @@ class Settings(BaseModel):
     """The zone of questions that name none."""
     allow_write: bool = False
     """Whether tools may write."""
+    cache_mib: int = Field(default=DEFAULT_MIB, ge=0)
+    """How much memory decoded columns may take in this process, in MiB."""
+
+    public_url: str | None = None
+    """Where others reach `serve` when a proxy changes the address: signatures are made for what the sender asked."""
+    twilio_auth_token: str | None = Field(default=None, repr=False)
+    """What Twilio signs its webhooks with; one that is not signed is then refused."""
+    sendgrid_public_key: str | None = Field(default=None, repr=False)
+    """What the signatures of SendGrid's webhooks are checked with; one that is not signed is then refused."""
 
     @property
     def sources_file(self) -> Path:
@@ -53,9 +66,7 @@ def load(env: Mapping[str, str] = os.environ, **flags: object) -> Settings:
     Raises:
         InvalidValue: naming the variable that is wrong.
     """
-    given: dict[str, Any] = {
-        name: env[PREFIX + name.upper()] for name in Settings.model_fields if env.get(PREFIX + name.upper())
-    }
+    given: dict[str, Any] = {name: env[variable(name)] for name in Settings.model_fields if env.get(variable(name))}
     given |= {name: value for name, value in flags.items() if value is not None}
     try:
         settings = Settings(**given)
@@ -70,5 +81,10 @@ def load(env: Mapping[str, str] = os.environ, **flags: object) -> Settings:
     return settings
 
 
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return name.upper() if name in UNPREFIXED else PREFIX + name.upper()
+
+
 def _wrong(name: str, why: str) -> InvalidValue:
-    return InvalidValue(f"{PREFIX}{name.upper()} is not valid: {why}")
+    return InvalidValue(f"{variable(name)} is not valid: {why}")

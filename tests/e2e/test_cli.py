@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 EVENTS = HERE.parents[1] / "examples/events.jsonl"
 TRANSCRIPT = HERE.parent / "fixtures/claude_code/claude_code_2.1.197_session.jsonl"
 NOW = 1_795_219_200_000  # 2026-11-21T00:00Z, the day after the transcript
-ALL = ["demo", "import", "ask", "describe", "install", "serve", "keys"]
+ALL = ["demo", "import", "ask", "describe", "index", "prune", "install", "serve", "keys", "sources", "reprice"]
 
 
 class Shell:

@@ -7,12 +7,13 @@ import json
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import warnings
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,19 @@ def test_an_acknowledged_event_survives_a_kill(machine: Machine) -> None:
             "rejections": [],
         }
         assert server.count() == 501
+
+
+def test_it_builds_the_index_of_what_it_takes_in_and_answers_as_before(machine: Machine) -> None:
+    with serving(machine) as server:
+        assert server.post([*messages(range(9_000)), AS_OF]).json()["accepted"] == 9_001
+        until = time.monotonic() + 30
+        with closing(sqlite3.connect(machine.store)) as connection:
+            while not connection.execute("select count(*) from index_segments where state = 1").fetchone()[0]:
+                assert time.monotonic() < until
+                time.sleep(0.01)
+        assert server.count() == 9_000
+        server.post([messages([100])[0] | {"id": "late"}])
+        assert server.count() == 9_001
 
 
 def test_two_servers_on_one_home_see_each_others_events(machine: Machine) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlencode
 
 import anyio
 import pytest
@@ -67,6 +68,19 @@ def json_lines(ctx: Any, value: Any) -> bytes:
     """A generated body as event lines."""
     lines = cast("list[Any]", value) if isinstance(value, list) else [value]
     return b"".join(json.dumps(line, default=str).encode() + b"\n" for line in lines)
+
+
+@schemathesis.serializer("application/x-protobuf")
+def protobuf(ctx: Any, value: Any) -> bytes:
+    """A generated body as bytes that are hardly ever protobuf."""
+    return json.dumps(value, default=str).encode()
+
+
+@schemathesis.serializer("application/x-www-form-urlencoded", "multipart/form-data")
+def form(ctx: Any, value: Any) -> bytes:
+    """A generated body as parameters of a form, which one of several parts is not."""
+    given = cast("dict[str, Any]", value) if isinstance(value, dict) else {"MessageSid": value}
+    return urlencode({name: str(each) for name, each in given.items()}, errors="replace").encode()
 
 
 schema = schemathesis.openapi.from_dict(DOCUMENT)

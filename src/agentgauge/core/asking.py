@@ -6,14 +6,16 @@ Above: the dialects' tools. Below: `parse`, `when`, `series`.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agentgauge.core.catalog import MAPS, Dataset, dataset
 from agentgauge.core.errors import quote, unknown_name
 from agentgauge.core.fit import chosen_bucket
+from agentgauge.core.query import Filter, Measure, Top
 from agentgauge.core.time import FIXED, Bucket, Window, align, edges, parse_bucket, zone
 from agentgauge.core.when import parse_window
 
@@ -21,10 +23,19 @@ if TYPE_CHECKING:
     from agentgauge.core.answer import Answer
     from agentgauge.core.operation import Desk
     from agentgauge.core.parse import Bucketed, Windowed, Zoned
-    from agentgauge.core.query import Filter, Query
-    from agentgauge.core.table import Cell
+    from agentgauge.core.query import Query
+    from agentgauge.core.table import Cell, Table
 
 DAY = 24 * FIXED["hour"]
+UNPRICED_NAMED = 3
+"""How many models without a price a note names."""
+_COVER = (
+    Measure("count", None, "cover:calls"),
+    Measure("count", "cost_usd", "cover:priced"),
+    Measure("sum", "input_tokens", "cover:input"),
+    Measure("sum", "output_tokens", "cover:output"),
+)
+"""What is asked besides a cost, to know whether and how much of it is known."""
 
 
 def zone_of(params: Zoned, desk: Desk) -> str:
@@ -154,3 +165,73 @@ async def _unmatched(name: str, where: Sequence[Filter], desk: Desk) -> tuple[st
             if not await desk.rows(name, (replace(each, operator=operator, value=operand),), most=1):
                 notes.append(f"no event has {quote(str(value))} as {each.field}")
     return tuple(notes[:5])
+
+
+def noting_unpriced(ask: Callable[[Query], Awaitable[Table]], window: Window) -> Callable[[Query], Awaitable[Table]]:
+    """A way to ask that notes, for a cost of model calls in this window, the share of tokens priced and what is not.
+
+    It asks one more question, once, where some calls have no cost; and none where all of them have one.
+    """
+    notes: list[tuple[str, ...]] = []
+
+    async def asked(query: Query) -> Table:
+        shows_cost = query.dataset == "model_calls" and any(each.field == "cost_usd" for each in query.measures)
+        if not shows_cost or query.window != window:
+            return await ask(query)
+        table = await ask(replace(query, measures=(*query.measures, *_COVER)))
+        if not notes:
+            notes.append(await _unpriced(query, table.total, ask))
+        return _without_cover(replace(table, notes=table.notes + notes[0]))
+
+    return asked
+
+
+def _without_cover(table: Table) -> Table:
+    hidden = {each.label for each in _COVER}
+
+    def shown(columns: Mapping[str, Any]) -> dict[str, Any]:
+        return {label: column for label, column in columns.items() if label not in hidden}
+
+    other = table.other and replace(table.other, totals=shown(table.other.totals), values=shown(table.other.values))
+    return replace(
+        table,
+        measures=tuple(each for each in table.measures if each.label not in hidden),
+        values=shown(table.values),
+        totals=shown(table.totals),
+        total=shown(table.total),
+        other=other,
+    )
+
+
+async def _unpriced(
+    query: Query, total: Mapping[str, Cell], ask: Callable[[Query], Awaitable[Table]]
+) -> tuple[str, ...]:
+    """How much of the cost is known, in tokens; nothing where that is all of it."""
+    if total["cover:calls"] == total["cover:priced"]:
+        return ()
+    table = await ask(
+        replace(
+            query,
+            measures=_COVER[2:],
+            bucket=None,
+            group_by=("model_name",),
+            where=(*query.where, Filter("cost_usd", "IS_NULL", True)),
+            top=Top(UNPRICED_NAMED),
+        )
+    )
+    unpriced, tokens = _tokens(table.total), _tokens(total)
+    if not unpriced:  # failed calls have neither tokens nor a cost
+        return ()
+    used = [
+        key[0]
+        for key, *counts in zip(table.groups, table.totals["cover:input"], table.totals["cover:output"], strict=True)
+        if any(counts)
+    ]
+    names = [quote(str(name)) if name is not None else "calls that name no model" for name in used]
+    names += ["others"] if table.other and _tokens(table.other.totals) else []
+    share = math.floor(100 * (tokens - unpriced) / tokens)  # never 100 while something is missing
+    return (f"cost covers {share} % of the tokens; no price is known for {', '.join(names)}",)
+
+
+def _tokens(totals: Mapping[str, Cell]) -> int:
+    return sum(count for name in ("cover:input", "cover:output") if isinstance(count := totals[name], int))

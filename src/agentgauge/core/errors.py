@@ -9,6 +9,7 @@ GaugeError
 │   ├── NotFound              no such thing to ask about
 │   │   └── MethodNotAllowed  a path that takes other methods
 │   ├── TooLarge              a body over its limit
+│   ├── WrongMediaType        a body of a kind that is not taken there
 │   ├── WindowTooLarge        more buckets than an answer may hold
 │   ├── Unsupported           a source cannot answer this; says what it can
 │   ├── SourceRefused         a source's key or address is wrong, or it will not take the question
@@ -134,6 +135,12 @@ class TooLarge(CallerError):
     """Raised by a body over its size limit."""
 
     code = "TOO_LARGE"
+
+
+class WrongMediaType(CallerError):
+    """Raised by a body whose Content-Type or Content-Encoding is not taken where it was sent."""
+
+    code = "UNSUPPORTED_MEDIA_TYPE"
 
 
 class WindowTooLarge(CallerError):

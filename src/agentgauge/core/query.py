@@ -188,8 +188,13 @@ class Receipt:
 class Sink(Protocol):
     """Takes events in. A batch is durable when `write` returns."""
 
-    def write(self, events: Sequence[Mapping[str, Any]]) -> Receipt:
-        """Stores checked events, at most 10,000; `(ts, id)` already there means duplicate."""
+    def write(self, events: Sequence[Mapping[str, Any]], memos: Mapping[str, bytes] | None = None) -> Receipt:
+        """Stores checked events, at most 10,000; `(ts, id)` already there means duplicate. What is to be remembered
+        (see `recall`) is stored together with them, or not at all."""
+        ...
+
+    def recall(self, key: str) -> bytes | None:
+        """What was remembered last under a key."""
         ...
 
 

@@ -27,11 +27,11 @@ _GZIP = 31
 """zlib's number for the largest window and a gzip header."""
 
 
-async def read(request: Request) -> bytes:
+async def read(request: Request, limit: int = LIMIT) -> bytes:
     """The whole body, unpacked.
 
     Raises:
-        TooLarge: over 64 MiB, compressed or not; read no further than that.
+        TooLarge: over the limit (in bytes), compressed or not; read no further than that.
         InvalidRequest: damaged gzip, another encoding, or a body that takes too long.
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
@@ -43,10 +43,10 @@ async def read(request: Request) -> bytes:
     try:
         with anyio.fail_after(SLOW_S):
             async for chunk in request.stream():
-                for plain in unpack.unpacked(chunk, LIMIT + 1 - size) if unpack else (chunk,):
+                for plain in unpack.unpacked(chunk, limit + 1 - size) if unpack else (chunk,):
                     size += len(plain)
-                    if size > LIMIT:
-                        raise TooLarge(f"the body is over {LIMIT >> 20} MiB.", hint="Send it in several parts.")
+                    if size > limit:
+                        raise TooLarge(f"the body is over {limit >> 20} MiB.", hint="Send it in several parts.")
                     chunks.append(plain)
     except zlib.error:
         raise InvalidRequest([Problem("body", "is damaged gzip", where="body")]) from None

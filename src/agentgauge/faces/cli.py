@@ -10,7 +10,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
@@ -18,12 +20,14 @@ import click
 
 from agentgauge import __version__
 from agentgauge.core.errors import CallerError, GaugeError, InvalidValue, StoreError, UpstreamError
-from agentgauge.faces import clients, keys, progress, sources
+from agentgauge.faces import clients, keys, progress, sources, upkeep
+from agentgauge.faces.reprice import reprice_command
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from agentgauge.core.answer import Answer
+    from agentgauge.faces.reprice import Repriced
 
 DONE, FAULT, WRONG, FAILED, REJECTED = range(5)
 """Exit codes: done; a fault of agentgauge; the command or question is wrong; the store, disk or a vendor failed; done,
@@ -43,7 +47,7 @@ agentgauge is an MCP server: a client such as Claude Code or Cursor starts it an
 agentgauge --help lists every command."""
 
 
-class Application(Protocol):
+class Application(upkeep.Upkeep, Protocol):
     """What the commands need of the composition root."""
 
     async def call(self, name: str, arguments: Mapping[str, Any] | None) -> Answer:
@@ -62,7 +66,17 @@ class Application(Protocol):
     def import_names(
         self, names: Sequence[str], on_progress: Callable[[progress.Report], None] | None = None
     ) -> progress.Report:
-        """Imports files, folders, `-` or `claude-code`."""
+        """Imports files, folders, `-`, or the local logs of a program."""
+        ...
+
+    def watch_names(
+        self, names: Sequence[str], on_pass: Callable[[progress.Report, int], None], pause: Callable[[float], bool]
+    ) -> None:
+        """Imports the same, and again whatever is new, until `pause` says that it is enough."""
+        ...
+
+    def reprice(self, since: str | None) -> Repriced:
+        """Computes costs again from the price list."""
         ...
 
     def serve_stdio(self) -> Coroutine[Any, Any, None]:
@@ -125,11 +139,6 @@ def exit_code(error: GaugeError) -> int:
     return FAILED if isinstance(error, StoreError | UpstreamError) else FAULT
 
 
-ORG = click.option(
-    "--org", metavar="NAME", help="The organisation whose store it is; else AGENTGAUGE_ORG, else default."
-)
-
-
 def commands(
     make: Callable[[str | None], Application], demo: Demo, serve: Serve, open_keys: Callable[[], keys.Keys]
 ) -> click.Group:
@@ -141,18 +150,19 @@ def commands(
         help="The metrics server for AI agents. Without a command it is the MCP server over stdin and stdout.",
         epilog="Exit codes: 0 done, 1 a fault of agentgauge, 2 wrong command or question, 3 the store failed, 4 done "
         "but some lines were rejected. "
-        "Variables: AGENTGAUGE_HOME, AGENTGAUGE_ORG, AGENTGAUGE_TZ, AGENTGAUGE_ALLOW_WRITE.",
+        "Variables: AGENTGAUGE_HOME, AGENTGAUGE_ORG, AGENTGAUGE_TZ, AGENTGAUGE_ALLOW_WRITE, AGENTGAUGE_CACHE_MIB.",
         invoke_without_command=True,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     group = click.version_option(__version__, prog_name="agentgauge")(group)
     group.add_command(_demo(demo))
-    for add in (_import, _ask, _describe):
+    for add in (_import, _ask, _describe, upkeep.index_command, upkeep.prune_command):
         group.add_command(add(make))
     group.add_command(_install())
     group.add_command(_serve(serve))
     group.add_command(keys.keys_group(open_keys))
     group.add_command(sources.sources_group(lambda org: make(org).sources))
+    group.add_command(reprice_command(make))
     return group
 
 
@@ -188,7 +198,7 @@ def _serve(run: Serve) -> click.Command:
     @click.option("--port", default=PORT, show_default=True, type=click.IntRange(0, 65_535), help="0 takes a free one.")
     @click.option("--allow-host", multiple=True, metavar="NAME", help="A name by which the server may be called.")
     def serve(host: str, port: int, allow_host: tuple[str, ...]) -> None:
-        """Serve the REST paths of five APIs, POST /v1/events and MCP on one port."""
+        """Serve the REST paths of five APIs, POST /v1/events, OpenTelemetry (OTLP/HTTP) and MCP on one port."""
         anyio.run(run, host, port, allow_host, click.echo)
 
     return serve
@@ -197,13 +207,19 @@ def _serve(run: Serve) -> click.Command:
 def _import(make: Callable[[str | None], Application]) -> click.Command:
     @click.command("import")
     @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-    @ORG
+    @click.option("--watch", is_flag=True, help="Then follow them as they grow, until Ctrl-C.")
+    @upkeep.ORG
     @click.pass_obj
-    def take(obj: str | None, paths: tuple[str, ...], org: str | None) -> None:
-        """Take in files, folders or - (standard input): event lines and Claude Code transcripts, plain or gzip.
+    def take(obj: str | None, paths: tuple[str, ...], watch: bool, org: str | None) -> None:
+        """Take in files, folders or - (standard input), by their content, plain or gzip.
 
-        `import claude-code` finds your local transcripts. The same file again changes nothing.
+        `import claude-code`, `import codex` and `import gemini` find that program's logs on this machine. A file is
+        read as event lines, as such a log, or as an export of LangSmith, Langfuse or Helicone. The same again changes
+        nothing.
         """
+        if watch:
+            _watch(make(org or obj), paths)
+            return
         with progress.shown() as on_progress:
             report = make(org or obj).import_names(paths, on_progress)
         click.echo(progress.summary(report))
@@ -215,12 +231,25 @@ def _import(make: Callable[[str | None], Application]) -> click.Command:
     return take
 
 
+def _watch(application: Application, paths: tuple[str, ...]) -> None:
+    """Follows what was named until Ctrl-C, which is its way to end; a line for each pass that brought something."""
+
+    def said(report: progress.Report, files: int) -> None:
+        click.echo(progress.passed(report, files))
+        for line in progress.rejections(report, SHOWN_REJECTIONS):
+            click.echo(line, err=True)
+
+    click.echo(f"watching {', '.join(paths)}; Ctrl-C ends it")
+    with suppress(KeyboardInterrupt):
+        application.watch_names(paths, said, Event().wait)
+
+
 def _ask(make: Callable[[str | None], Application]) -> click.Command:
     @click.command("ask")
     @click.argument("tool")
     @click.argument("words", nargs=-1, metavar="[KEY=VALUE]...")
     @click.option("--json", "as_json", is_flag=True, help="Print the structured form.")
-    @ORG
+    @upkeep.ORG
     @click.pass_obj
     def ask(obj: str | None, tool: str, words: tuple[str, ...], as_json: bool, org: str | None) -> None:
         """Ask a tool, as a model would: ask get_message_metrics metric=sent interval=1h group_by=channel."""
@@ -234,7 +263,7 @@ def _describe(make: Callable[[str | None], Application]) -> click.Command:
     @click.argument("dataset", required=False)
     @click.option("--search", help="Names that are near this one.")
     @click.option("--json", "as_json", is_flag=True, help="Print the structured form.")
-    @ORG
+    @upkeep.ORG
     @click.pass_obj
     def describe(obj: str | None, dataset: str | None, search: str | None, as_json: bool, org: str | None) -> None:
         """Say what is here: the datasets, or the fields of one."""

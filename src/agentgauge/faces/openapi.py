@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from agentgauge import __version__
+from agentgauge.faces import intakes, otlp
+from agentgauge.ingest.otlp import JSON, PROTOBUF
+from agentgauge.ingest.wires import WIRES, Wire
 
 if TYPE_CHECKING:
     from agentgauge.core.operation import Dialect, Operation
@@ -116,6 +119,8 @@ def _own_paths() -> dict[str, Any]:
     lines = {"application/json": {"schema": {"type": "array", "items": {"type": "object"}}}, "application/x-ndjson": {}}
     healthy = {"application/json": {"schema": {"type": "object"}}}
     return {
+        **_exports(),
+        **_intakes(),
         "/health": {
             "get": {
                 "operationId": "health",
@@ -134,6 +139,58 @@ def _own_paths() -> dict[str, Any]:
                     **refused(400, 401, 403, 413, 500, 503),
                 },
             }
+        },
+    }
+
+
+def _exports() -> dict[str, Any]:
+    spelt: dict[str, Any] = {JSON.media_type: {"schema": {"type": "object"}}, PROTOBUF.media_type: {}}
+    return {
+        path: {
+            "post": {
+                "operationId": "export" + "".join(part.title() for part in path.split("/")),
+                "summary": f"Store OpenTelemetry {signal} (OTLP/HTTP); the same request again changes nothing",
+                "requestBody": {
+                    "required": True,
+                    "description": "An Export...ServiceRequest, in protobuf or JSON, plain or gzip.",
+                    "content": spelt,
+                },
+                "responses": {
+                    "200": {
+                        "description": "Taken; partial_success counts the records that were not",
+                        "content": spelt,
+                    },
+                    **{
+                        str(status): {"description": "Refused; a google.rpc.Status", "content": spelt}
+                        for status in otlp.STATUSES
+                    },
+                },
+            }
+        }
+        for path, signal in otlp.PATHS.items()
+    }
+
+
+def _intakes() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for wire in WIRES:
+        found.setdefault(wire.path, {})[wire.method.lower()] = _intake(wire)
+    return found
+
+
+def _intake(wire: Wire) -> dict[str, Any]:
+    error = {"application/json": {"schema": {"$ref": REFS.format(model="Error")}}}
+    return {
+        "operationId": wire.method.lower() + re.sub(r"\W", "", wire.path.title()),
+        "summary": wire.summary,
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in re.findall(r"\{(\w+)\}", wire.path)
+        ],
+        **({} if wire.method == "GET" else {"requestBody": {"required": True, "content": {wire.media_type: {}}}}),
+        "responses": {
+            "2XX": {"description": "Taken, as far as it could be read", "content": {wire.replies_in: {}}},
+            **{str(status): {"description": "Refused", "content": error} for status in (*intakes.STATUSES, 500)},
         },
     }
 
@@ -174,6 +231,8 @@ ROWS
 </table>
 <h2>Send events</h2>
 <pre>curl -H 'Content-Type: application/x-ndjson' --data-binary @events.jsonl http://127.0.0.1:8377/v1/events</pre>
+<h2>Send OpenTelemetry</h2>
+<pre>OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:8377 OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf</pre>
 <h2>Keys</h2>
 <p>On this machine no key is needed until one exists.
 <code>agentgauge keys create --org acme --scope metrics:read</code> prints one; send it as

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from agentgauge.core.errors import clean
@@ -66,6 +67,13 @@ def summary(report: Report) -> str:
     if report.datasets:
         lines.append("  " + ", ".join(f"{name} {count:,}" for name, count in sorted(report.datasets.items())))
     return "\n".join(lines)
+
+
+def passed(report: Report, files: int) -> str:
+    """The line of a pass over files that are followed: when it was, in local time, and what it brought."""
+    now = datetime.now(UTC).astimezone()
+    counts = "; ".join(line.strip() for line in summary(report).splitlines())
+    return f"{now:%H:%M:%S}  {files:,} files: {counts}"
 
 
 def rejections(report: Report, most: int) -> list[str]:

@@ -2,11 +2,14 @@
 
 Above: `agentgauge serve`. Below: Starlette, and a Backend from the composition root. Holds no vendor's name: method,
 path, parameters, envelope and headers are read off the declarations. Our own paths stand beside them: `/health`,
-`POST /v1/events`, `/openapi.json`, its page at `/docs`, and MCP at `/mcp`.
+`POST /v1/events`, `/openapi.json`, its page at `/docs`, the OTLP receiver, the intakes of other programs, and MCP at
+`/mcp`.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import logging
 import re
 import secrets
@@ -33,17 +36,21 @@ from agentgauge.core.errors import (
     TooLarge,
     Unauthorized,
     UpstreamError,
+    WrongMediaType,
 )
 from agentgauge.core.operation import READ, WRITE, Dialect, Operation, Principal, Refusal
 from agentgauge.core.wire import read
-from agentgauge.faces import bodies, openapi
+from agentgauge.faces import bodies, intakes, openapi, otlp
 from agentgauge.faces.cache import Answers
+from agentgauge.ingest.wires import WIRES
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from agentgauge.core.operation import Desk
     from agentgauge.faces.trust import Trust
+    from agentgauge.ingest.otlp import Signal
+    from agentgauge.ingest.wires import Wire
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +61,7 @@ _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [high + low for high in _CROCKFORD for low in _CROCKFORD]
 
 
-class Backend(Protocol):
+class Backend(otlp.Backend, intakes.Backend, Protocol):
     """What the face needs of the composition root."""
 
     @property
@@ -99,7 +106,11 @@ def build(backend: Backend, trust: Trust, mcp: ASGIApp | None = None, lifespan: 
         _route("/docs", face.own(documentation), "GET"),
         _route("/v1/events", face.own(face.events), "POST"),
     ]
-    otherwise = [_route(each.path, face.own(face.other(each.methods or ()))) for each in routes]
+    routes += [_route(path, face.export(signal), "POST") for path, signal in otlp.PATHS.items()]
+    routes += [_route(wire.path, face.intake(wire), wire.method) for wire in WIRES]
+    vendors = {dialect.prefix for dialect in backend.dialects}  # answer other methods there themselves
+    ours = [each for each in routes if each.path not in vendors]
+    otherwise = [_route(each.path, face.own(face.other(each.methods or ()))) for each in ours]
     if mcp is not None:
         routes.append(Route("/mcp", endpoint=_Keyed(face, mcp)))
     for dialect in backend.dialects:
@@ -118,6 +129,8 @@ def build(backend: Backend, trust: Trust, mcp: ASGIApp | None = None, lifespan: 
 
 Lifespan = Callable[[Starlette], Any]
 Endpoint = Callable[[Request], Awaitable[Response]]
+Refused = Callable[[Request, GaugeError, str], Response]
+"""What a request is answered that failed with an error; the text is the request's id."""
 
 
 async def _health(_: Request) -> Response:
@@ -138,14 +151,15 @@ class _Face:
         self.backend = backend
         self.answers = Answers()
 
-    def admit(self, request: Request, scope: str) -> Principal:
-        """Who asks, once the key allows it.
+    def admit(self, request: Request, scope: str, key_header: str = "") -> Principal:
+        """Who asks, once the key allows it; some SDKs put it into a header of their own.
 
         Raises:
             Unauthorized: without a key that is valid.
             Forbidden: if the key lacks the scope.
         """
-        who = self.backend.principal(_token(request))
+        token = request.headers.get(key_header) if key_header else None
+        who = self.backend.principal(token or _token(request))
         if scope not in who.scopes:
             raise Forbidden(f"the key lacks the scope {scope}.", hint="Create one with keys create --scope.")
         return who
@@ -190,15 +204,25 @@ class _Face:
 
     def own(self, endpoint: Endpoint) -> Endpoint:
         """One of our own paths, with errors in our own envelope."""
-        return self._guarded(endpoint, own_refusal, None)
+        return self._guarded(endpoint, _in_json(own_refusal), None)
 
     def in_words_of(self, dialect: Dialect, endpoint: Endpoint) -> Endpoint:
         """An endpoint with errors in a vendor's envelope."""
-        return self._guarded(endpoint, dialect.refuse or own_refusal, dialect.request_id_header)
+        return self._guarded(endpoint, _in_json(dialect.refuse or own_refusal), dialect.request_id_header)
 
-    def _guarded(
-        self, endpoint: Endpoint, refuse: Callable[[GaugeError, str], Refusal], header: str | None
-    ) -> Endpoint:
+    def export(self, signal: Signal) -> Endpoint:
+        """The OTLP receiver of a signal, with errors as exporters read them."""
+
+        def refused(request: Request, error: GaugeError, request_id: str) -> Response:
+            return otlp.refused(request, own_refusal(error, request_id))
+
+        return self._guarded(otlp.endpoint(self.backend, self.admit, signal), refused, None)
+
+    def intake(self, wire: Wire) -> Endpoint:
+        """Where another program sends what it has."""
+        return self.own(intakes.endpoint(self.backend, self.admit, wire))
+
+    def _guarded(self, endpoint: Endpoint, refused: Refused, header: str | None) -> Endpoint:
         async def guarded(request: Request) -> Response:
             request_id = ulid()
             try:
@@ -206,14 +230,14 @@ class _Face:
             except GaugeError as error:
                 if not isinstance(error, CallerError):
                     log.warning("%s %s: %s", request.method, request.url.path, error)
-                response = _refused(refuse(error, request_id))
+                response = refused(request, error, request_id)
                 if isinstance(error, MethodNotAllowed):
                     response.headers["Allow"] = ", ".join(error.allowed)
             except ClientDisconnect:
                 response = Response(status_code=499)
             except Exception:
                 log.exception("%s %s failed (%s)", request.method, request.url.path, request_id)
-                response = _refused(refuse(GaugeError("internal error"), request_id))
+                response = refused(request, GaugeError("internal error"), request_id)
             if header:
                 response.headers[header] = request_id
             return response
@@ -251,8 +275,20 @@ class _Keyed:
 
 
 def _token(request: Request) -> str | None:
+    """The key that a request carries: as a bearer token, or as the password of a client that knows only Basic."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip() or None if scheme.lower() == "bearer" else None
+    if scheme.lower() == "basic":
+        token = _password(token.strip())
+    elif scheme.lower() != "bearer":
+        return None
+    return token.strip() or None
+
+
+def _password(credentials: str) -> str:
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+    except (binascii.Error, ValueError):
+        return ""
 
 
 def _query(request: Request) -> dict[str, Any]:
@@ -283,6 +319,7 @@ STATUSES: tuple[tuple[type[GaugeError], int], ...] = (
     (MethodNotAllowed, 405),
     (NotFound, 404),
     (TooLarge, 413),
+    (WrongMediaType, 415),
     (CallerError, 400),
     (StoreBusy, 503),
     (UpstreamError, 502),
@@ -301,8 +338,12 @@ def own_refusal(error: GaugeError, request_id: str) -> Refusal:
     return Refusal(status, {"error": body}, headers)
 
 
-def _refused(refusal: Refusal) -> Response:
-    return _json(refusal.body, refusal.status, refusal.headers)
+def _in_json(refuse: Callable[[GaugeError, str], Refusal]) -> Refused:
+    def refused(_: Request, error: GaugeError, request_id: str) -> Response:
+        refusal = refuse(error, request_id)
+        return _json(refusal.body, refusal.status, refusal.headers)
+
+    return refused
 
 
 def _json(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

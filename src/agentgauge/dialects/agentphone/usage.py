@@ -9,7 +9,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from agentgauge.core.asking import agent_names, by_agent_id, check_keys, distinct_names, groups_of, label_with, zone_of
+from agentgauge.core.asking import (
+    agent_names,
+    by_agent_id,
+    check_keys,
+    distinct_names,
+    groups_of,
+    label_with,
+    noting_unpriced,
+    zone_of,
+)
 from agentgauge.core.catalog import DATASETS, dataset
 from agentgauge.core.errors import unknown_name
 from agentgauge.core.fit import present
@@ -17,7 +26,7 @@ from agentgauge.core.operation import Tool
 from agentgauge.core.parse import Compared, Conditions, Limited, Words, Zoned, conditions, listed
 from agentgauge.core.query import Query
 from agentgauge.core.series import Series
-from agentgauge.core.table import Table, cut
+from agentgauge.core.table import Table, cut, join
 from agentgauge.core.time import Bucket, Window
 from agentgauge.core.when import current_period
 from agentgauge.dialects.agentphone.translate import (
@@ -73,6 +82,14 @@ async def usage_by_agent(params: UsageParams, desk: Desk) -> Answer:
     period = Bucket(params.period, 1, tz)
     # A vendor is asked for its running period in a zone; a store, which knows no zones, for a window.
     whole = period if desk.offers is not None else None
+    noting = noting_unpriced(desk.ask, window)
+
+    async def ask_parts(queries: Sequence[Query]) -> Table:
+        """At a vendor all at once; from a store one by one, so that what has no price is noted."""
+        if desk.offers is not None:
+            return await desk.ask_together(queries)
+        return join([await noting(each) for each in queries])
+
     if "agent" in groups:
         names |= await agent_names(desk)
 
@@ -80,7 +97,7 @@ async def usage_by_agent(params: UsageParams, desk: Desk) -> Answer:
         """Without the columns that are empty in the window that is shown; agents by id, their names kept aside."""
         nonlocal kept
         apart = tuple(part for name in asked.group_by for part in (AGENT if name == "agent" else (name,)))
-        table = await joined(parts, desk.ask_together)(replace(asked, bucket=whole, group_by=apart, top=None))
+        table = await joined(parts, ask_parts)(replace(asked, bucket=whole, group_by=apart, top=None))
         table = together(replace(table, bucket=None), asked.group_by, names)
         if not kept:
             kept = tuple(each.label for each in without_empty(table).measures)

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from agentgauge.core.asking import agent_label, by_agent_id, check_keys, interval_of, window_of, zone_of
+from agentgauge.core.asking import (
+    agent_label,
+    by_agent_id,
+    check_keys,
+    interval_of,
+    noting_unpriced,
+    window_of,
+    zone_of,
+)
 from agentgauge.core.fit import present
 from agentgauge.core.operation import Tool
 from agentgauge.core.parse import TIMES, Bucketed, Compared, Conditions, Objects, Words
@@ -64,6 +72,7 @@ async def query_datapoints(params: DatapointParams, desk: Desk) -> Answer:
             compare=params.compare_to is not None,
             heads=named,
             label=await agent_label(tuple(named), desk),
+            ask=noting_unpriced(desk.ask, query.window) if desk.offers is None else None,
         ),
         desk,
     )
