@@ -20,6 +20,7 @@ an environment variable that the file names, never in the file.
 from __future__ import annotations
 
 import os
+import re
 import time
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -49,7 +50,15 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _named(value: Any) -> Any:
+    """A variable's name. Whoever writes the key itself there must not see it in a message."""
+    if isinstance(value, str) and not re.fullmatch("[A-Z_][A-Z0-9_]*", value):
+        raise ValueError("the name of an environment variable goes here, in capitals, never the key itself")
+    return value
+
+
 Names = Annotated[list[str], BeforeValidator(_listed)]
+Variable = Annotated[str, BeforeValidator(_named)]
 
 
 class Source(BaseModel):
@@ -58,9 +67,9 @@ class Source(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     dialect: str
-    secret: str
+    secret: Variable
     """The variable that holds the key; of a basic pair, the secret half."""
-    user: str | None = None
+    user: Variable | None = None
     """Of a basic pair, the variable that holds the public half."""
     base_url: str = ""
     organisations: Names = Field(default_factory=lambda: ["default"])
@@ -134,11 +143,17 @@ def _check_source(place: str, name: str, source: Source, upstream: Upstream) -> 
         raise InvalidValue(f"{place} needs base_url.", hint="Every customer of it has a host of their own.")
     if not is_safe(address):
         raise InvalidValue(f"{place}: base_url is not https.", hint="Plain http is for this machine only.")
+    if "@" in urlsplit(address).netloc:
+        raise InvalidValue(f"{place}: base_url holds a user or a password.", hint="Keys stand in variables only.")
     if (upstream.auth == "basic") != (source.user is not None):
         needs = "needs user and secret, two variables" if upstream.auth == "basic" else "takes a secret and no user"
         raise InvalidValue(f"{place} {needs}.", hint=f"{source.dialect} has {upstream.auth} authentication.")
     if source.tier is not None and source.tier not in upstream.tiers:
         raise unknown_name("a tier", source.tier, upstream.tiers, where=f"{source.dialect} ({place})")
+
+
+def _is_key(value: str) -> bool:
+    return value.isascii() and value.isprintable()
 
 
 def _limited(upstream: Upstream, tier: str | None, address: str) -> Upstream:
@@ -185,11 +200,16 @@ class Sources:
         variables = [source.user, source.secret] if source.user else [source.secret]
 
         def secret() -> str:
-            values = [self.env.get(each, "") for each in variables]
+            values = [self.env.get(each, "").strip() for each in variables]
             if missing := [each for each, value in zip(variables, values, strict=True) if not value]:
                 raise SourceRefused(
                     f"{name} has no key: {' and '.join(missing)} is not set.",
                     hint=f"Set {' and '.join(missing)} in the environment of agentgauge.",
+                )
+            if wrong := [each for each, value in zip(variables, values, strict=True) if not _is_key(value)]:
+                raise SourceRefused(
+                    f"{name} has no key: {' and '.join(wrong)} holds characters that no key has.",
+                    hint=f"Set {' and '.join(wrong)} to the key alone: one line of plain letters, digits and signs.",
                 )
             return ":".join(values)
 

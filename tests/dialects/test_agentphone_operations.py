@@ -433,7 +433,7 @@ def envelope(status: int, code: str, kind: str, message: str, headers: dict[str,
 )
 def test_every_error_has_its_envelope(error: GaugeError, expected: Refusal) -> None:
     assert refuse(error, "r1") == expected
-    assert DIALECT.refuse is refuse
+    assert DIALECT.served().refuse is refuse
 
 
 @pytest.fixture(scope="module")

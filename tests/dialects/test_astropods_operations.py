@@ -291,7 +291,7 @@ async def test_the_tool_gives_the_same_numbers(world: World) -> None:
 )
 def test_every_error_has_its_envelope(error: GaugeError, expected: Refusal) -> None:
     assert refuse(error, "r1") == expected
-    assert DIALECT.refuse is refuse
+    assert DIALECT.served().refuse is refuse
 
 
 @pytest.fixture(scope="module")

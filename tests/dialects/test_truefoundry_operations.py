@@ -613,7 +613,7 @@ async def test_the_tool_gives_the_same_numbers(world: World) -> None:
 )
 def test_every_error_has_its_envelope(error: GaugeError, expected: Refusal) -> None:
     assert refuse(error, "r1") == expected
-    assert DIALECT.refuse is refuse
+    assert DIALECT.served().refuse is refuse
 
 
 def test_the_schema_of_the_request_names_what_is_required() -> None:

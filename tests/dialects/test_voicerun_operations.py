@@ -510,7 +510,7 @@ def test_a_number_reads_back_as_itself(value: float) -> None:
 )
 def test_every_error_has_its_envelope(error: GaugeError, expected: Refusal) -> None:
     assert refuse(error, "r1") == expected
-    assert DIALECT.refuse is refuse
+    assert DIALECT.served().refuse is refuse
 
 
 @pytest.fixture(scope="module")

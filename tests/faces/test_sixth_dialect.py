@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from agentgauge.core.answer import Answer
 from agentgauge.core.errors import Forbidden, GaugeError, InvalidRequest, NotFound, Unauthorized
-from agentgauge.core.operation import Dialect, Operation, Principal, Refusal, Tool
+from agentgauge.core.operation import Dialect, Operation, Principal, Refusal, Served, Tool
 from agentgauge.core.parse import Params
 from agentgauge.core.query import Filter, Measure, Query
 from agentgauge.core.time import Window
@@ -86,10 +86,7 @@ def refuse(error: GaugeError, request_id: str) -> Refusal:
     )
 
 
-SIXTH = Dialect(
-    name="sixth",
-    tools=(Tool(name="count_calls", title="Calls", description="How many calls a bot had.", params=Words, run=run),),
-    guard=guard,
+SERVED = Served(
     operations=(
         Operation(
             name="getCalls",
@@ -108,6 +105,12 @@ SIXTH = Dialect(
     error_body=Wrong,
     statuses=(402, 410, 418, 499, 599),
     request_id_header="X-Ref",
+)
+SIXTH = Dialect(
+    name="sixth",
+    tools=(Tool(name="count_calls", title="Calls", description="How many calls a bot had.", params=Words, run=run),),
+    guard=guard,
+    served=lambda: SERVED,
 )
 
 

@@ -206,13 +206,9 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
-    """One vendor: what it calls things, how it spells errors, and who may ask what."""
+class Served:
+    """What is served of one vendor's API, and how it spells errors."""
 
-    name: str
-    tools: tuple[Tool[Any], ...]
-    guard: Callable[[Query, Principal], Query] | None = None
-    """Role, tier and row scope; run on every local question of every tool and operation."""
     operations: tuple[Operation[Any], ...] = ()
     prefix: str = ""
     """Unknown paths below it are answered in its envelope."""
@@ -223,5 +219,25 @@ class Dialect:
     statuses: tuple[int, ...] = ()
     """The error statuses it may answer with."""
     request_id_header: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """One vendor: what it calls things, who may ask what, and the two ends of its API.
+
+    A server over stdio needs neither end, so each is loaded when it is first asked for.
+    """
+
+    name: str
+    tools: tuple[Tool[Any], ...]
+    guard: Callable[[Query, Principal], Query] | None = None
+    """Role, tier and row scope; run on every local question of every tool and operation."""
+    served: Callable[[], Served] = Served
+    """Loads what we serve of it."""
     upstream: Callable[[], Upstream] | None = None
     """Loads how its real API is asked in place of a store (never, where no source is configured); None: it is not."""
+
+    @property
+    def operations(self) -> tuple[Operation[Any], ...]:
+        """The endpoints that we serve."""
+        return self.served().operations

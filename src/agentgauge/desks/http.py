@@ -97,6 +97,11 @@ class Connection:
             return "Basic " + base64.b64encode(self.secret().encode()).decode()
         return "Bearer " + self.secret()
 
+    def told(self, body: bytes) -> str:
+        """The vendor's own words about an error, without the key and its halves."""
+        key = self.secret()
+        return told(body, (self.authorization().partition(" ")[2], key, *key.split(":")))
+
     async def close(self) -> None:
         """Lets go of its connections."""
         while self._clients:
@@ -217,7 +222,7 @@ class HttpChannel:
         status, name = response.status_code, self.connection.name
         if response.is_success:
             return
-        said = told(body)
+        said = self.connection.told(body)
         if status in (401, 403):
             moved = response.url.host != urlsplit(self.connection.base_url).hostname
             why = f"It redirected to {response.url.host}, which is not sent the key. {_BASE}" if moved else ""
@@ -239,9 +244,10 @@ class HttpChannel:
     def _later(self, response: httpx2.Response, body: bytes, wait: float | None) -> UpstreamError:
         status, name = response.status_code, self.connection.name
         when = "in a moment" if wait is None else f"in {span(wait)}"
+        said = self.connection.told(body)
         if status == 429:
-            return UpstreamLimited(f"{name} asks for fewer requests (429{told(body)}).", hint=f"Ask again {when}.")
-        return UpstreamUnreachable(f"{name} is not available ({status}{told(body)}).", hint=f"Ask again {when}.")
+            return UpstreamLimited(f"{name} asks for fewer requests (429{said}).", hint=f"Ask again {when}.")
+        return UpstreamUnreachable(f"{name} is not available ({status}{said}).", hint=f"Ask again {when}.")
 
     def _unreachable(self, failure: Exception) -> UpstreamError:
         host = urlsplit(self.connection.base_url).netloc

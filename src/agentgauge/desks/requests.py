@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as url_quote
@@ -28,9 +28,13 @@ _TOLD = 300
 
 
 def is_safe(url: str) -> bool:
-    """Whether a secret may be sent there: https, or http on loopback."""
-    parts = urlsplit(url)
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+    """Whether it is an address to which a secret may be sent: https, or http on loopback."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname if parts.port != 0 else None
+    except ValueError:  # a port or an IPv6 address that is none
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK))
 
 
 def spelled(base_url: str, endpoint: Endpoint[Any], request: Any) -> tuple[str, str, dict[str, str], bytes]:
@@ -93,13 +97,18 @@ def max_age(headers: Mapping[str, str], otherwise: float) -> float:
     return otherwise
 
 
-def told(body: bytes) -> str:
-    """The vendor's own words about an error, of any of the envelopes: `: code: message (details)`, or nothing."""
+def told(body: bytes, without: Sequence[str] = ()) -> str:
+    """The vendor's own words about an error, of any of the envelopes: `: code: message (details)`, or nothing.
+
+    `without`: what stands for `***` there, because vendors repeat keys that they do not take.
+    """
     try:
-        said = _said(orjson.loads(body))
+        said = clean(_said(orjson.loads(body)))
     except orjson.JSONDecodeError:
         said = ""
-    return f": {clean(said)[:_TOLD]}" if said else ""
+    for each in without:
+        said = said.replace(each, "***")
+    return f": {said[:_TOLD]}" if said else ""
 
 
 _WORDS = ("code", "message", "error", "detail", "details", "msg")

@@ -78,8 +78,8 @@ def _operation(dialect: Dialect, operation: Operation[Any], schemas: dict[str, A
         ],
         "responses": {"200": _response("Success", operation.body, schemas)},
     }
-    for status in dialect.statuses:
-        found["responses"][str(status)] = _response("Refused", dialect.error_body, schemas)
+    for status in dialect.served().statuses:
+        found["responses"][str(status)] = _response("Refused", dialect.served().error_body, schemas)
     outside = {name: each for name, each in properties.items() if name not in in_path}
     if operation.method == "POST":
         body = {**request, "properties": outside, "required": [name for name in required if name in outside]}

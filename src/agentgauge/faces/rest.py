@@ -108,7 +108,7 @@ def build(backend: Backend, trust: Trust, mcp: ASGIApp | None = None, lifespan: 
     ]
     routes += [_route(path, face.export(signal), "POST") for path, signal in otlp.PATHS.items()]
     routes += [_route(wire.path, face.intake(wire), wire.method) for wire in WIRES]
-    vendors = {dialect.prefix for dialect in backend.dialects}  # answer other methods there themselves
+    vendors = {dialect.served().prefix for dialect in backend.dialects}  # answer other methods there themselves
     ours = [each for each in routes if each.path not in vendors]
     otherwise = [_route(each.path, face.own(face.other(each.methods or ()))) for each in ours]
     if mcp is not None:
@@ -120,9 +120,9 @@ def build(backend: Backend, trust: Trust, mcp: ASGIApp | None = None, lifespan: 
             routes += made
             methods = {method for each in made for method in each.methods or ()}
             otherwise.append(_route(path, face.in_words_of(dialect, face.other(methods))))
-        if dialect.prefix:
+        if prefix := dialect.served().prefix:
             answer = face.in_words_of(dialect, face.nothing)
-            otherwise += [_route(path, answer) for path in (dialect.prefix, dialect.prefix + "/{rest:path}")]
+            otherwise += [_route(path, answer) for path in (prefix, prefix + "/{rest:path}")]
     otherwise.append(_route("/{rest:path}", face.own(face.nothing)))
     return trust.around(Starlette(routes=routes + otherwise, lifespan=lifespan))
 
@@ -208,7 +208,8 @@ class _Face:
 
     def in_words_of(self, dialect: Dialect, endpoint: Endpoint) -> Endpoint:
         """An endpoint with errors in a vendor's envelope."""
-        return self._guarded(endpoint, _in_json(dialect.refuse or own_refusal), dialect.request_id_header)
+        served = dialect.served()
+        return self._guarded(endpoint, _in_json(served.refuse or own_refusal), served.request_id_header)
 
     def export(self, signal: Signal) -> Endpoint:
         """The OTLP receiver of a signal, with errors as exporters read them."""

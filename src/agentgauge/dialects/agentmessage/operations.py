@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentgauge.core.asking import DAY
 from agentgauge.core.errors import InvalidRequest, Problem
-from agentgauge.core.operation import Operation, Principal
+from agentgauge.core.operation import Operation
 from agentgauge.core.query import Query
-from agentgauge.core.time import EARLIEST, LATEST, ROUGH, Bucket, Window, align, edges, edges_before, iso_z
+from agentgauge.core.time import EARLIEST, LATEST, Bucket, Window, align, edges, edges_before, iso_z
 from agentgauge.dialects.agentmessage.contract import (
     Body,
     BucketBody,
-    Granularity,
-    GranularityNotAvailable,
     Group,
     InboundRequest,
     InvalidCursor,
@@ -45,25 +43,6 @@ TRAFFIC: dict[type[MetricsRequest], Traffic] = {
 ECHO: dict[Traffic, str] = {"outbound": "messages.outbound", "inbound": "messages.inbound", "webhooks": "webhooks"}
 """What `data.metric` begins with (1.6, 8)."""
 PINNED = ("metric", "from", "to", "granularity", "group_by", "limit", "compare_to")
-FINEST: dict[str, Granularity] = {"starter": "day", "payg": "day", "growth": "hour"}
-"""Tier -> the finest granularity it may ask (1.5); the other tiers have the finest that the wire can say."""
-
-
-def guard(query: Query, who: Principal) -> Query:
-    """Refuses buckets finer than the tier allows, whoever asks for them and through whichever tool.
-
-    Raises:
-        GranularityNotAvailable: with the finest granularity of the tier.
-    """
-    finest = FINEST.get(who.tier)
-    counted_here = query.dataset in ("messages", "webhooks")
-    if finest and counted_here and query.bucket is not None and query.bucket.rough_ms < ROUGH[finest]:
-        raise GranularityNotAvailable(
-            f"the tier {who.tier} has no buckets finer than a {finest}.",
-            hint=f"Take an interval of a {finest} or more.",
-            details={"max_granularity": finest},
-        )
-    return query
 
 
 async def answer(request: MetricsRequest, desk: Desk) -> Table:

@@ -19,8 +19,6 @@ from agentgauge.core.parse import Limited, Zoned
 from agentgauge.core.query import Query
 from agentgauge.core.series import Series
 from agentgauge.core.time import EARLIEST, Bucket, Unit, Window, edges, edges_before
-from agentgauge.dialects.agentphone.contract import UsageRequest
-from agentgauge.dialects.agentphone.operations import BY_NUMBER, SUMMARY
 from agentgauge.dialects.agentphone.translate import BY_DAY, joined, measures
 
 if TYPE_CHECKING:
@@ -79,6 +77,9 @@ async def _calendar(unit: Unit, count: int, params: GetUsageParams, desk: Desk) 
 
 async def _by_number(params: GetUsageParams, desk: Desk) -> Answer:
     """Lifetime messages and calls of each number; those without a number in a row of their own, where they are told."""
+    from agentgauge.dialects.agentphone.contract import UsageRequest
+    from agentgauge.dialects.agentphone.operations import BY_NUMBER
+
     table, labels = await desk.call(BY_NUMBER, UsageRequest()), ("messages", "calls")
     agents = await _agents(table, desk)
     rows: list[list[Any]] = []
@@ -131,6 +132,9 @@ async def _lifetime(desk: Desk) -> Window:
 
 async def _summary(params: GetUsageParams, desk: Desk) -> Answer:
     """AgentPhone's account overview; webhook deliveries that were not delivered count as failed."""
+    from agentgauge.dialects.agentphone.contract import UsageRequest
+    from agentgauge.dialects.agentphone.operations import SUMMARY
+
     table = await desk.call(SUMMARY, UsageRequest())
     unknown = "" if desk.offers is not None else "; plan and number limits are the vendor's and not known here"
     answer = Answer(

@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agentgauge.core.operation import Dialect
-from agentgauge.dialects.astropods.contract import ErrorBody, refuse
-from agentgauge.dialects.astropods.operations import OPERATIONS
 from agentgauge.dialects.astropods.tools import GET_TRACE_METRICS
 
 if TYPE_CHECKING:
+    from agentgauge.core.operation import Served
     from agentgauge.core.upstream import Upstream
+
+
+def _served() -> Served:
+    from agentgauge.dialects.astropods.served import SERVED
+
+    return SERVED
 
 
 def _upstream() -> Upstream:
@@ -22,10 +27,6 @@ def _upstream() -> Upstream:
 DIALECT = Dialect(
     name="astropods",
     tools=(GET_TRACE_METRICS,),
-    operations=OPERATIONS,
-    prefix="/api/v1",
-    refuse=refuse,
-    error_body=ErrorBody,
-    statuses=(400, 401, 403, 404, 405, 413, 500, 503),
+    served=_served,
     upstream=_upstream,
 )

@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agentgauge.core.operation import Dialect
-from agentgauge.dialects.truefoundry.contract import ErrorBody, refuse
-from agentgauge.dialects.truefoundry.operations import OPERATIONS
 from agentgauge.dialects.truefoundry.tools import QUERY_DATAPOINTS
 from agentgauge.dialects.truefoundry.translate import guard
 
 if TYPE_CHECKING:
+    from agentgauge.core.operation import Served
     from agentgauge.core.upstream import Upstream
+
+
+def _served() -> Served:
+    from agentgauge.dialects.truefoundry.served import SERVED
+
+    return SERVED
 
 
 def _upstream() -> Upstream:
@@ -24,10 +29,6 @@ DIALECT = Dialect(
     name="truefoundry",
     tools=(QUERY_DATAPOINTS,),
     guard=guard,
-    operations=OPERATIONS,
-    prefix="/api/svc/v1/llm-gateway/metrics",
-    refuse=refuse,
-    error_body=ErrorBody,
-    statuses=(400, 401, 403, 404, 405, 413, 500, 503),
+    served=_served,
     upstream=_upstream,
 )

@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agentgauge.core.operation import Dialect
-from agentgauge.dialects.voicerun.contract import ErrorBody, refuse
-from agentgauge.dialects.voicerun.operations import OPERATIONS
 from agentgauge.dialects.voicerun.tools import LIST_CUSTOM_METRICS, QUERY_CUSTOM_METRICS
 from agentgauge.dialects.voicerun.translate import guard
 
 if TYPE_CHECKING:
+    from agentgauge.core.operation import Served
     from agentgauge.core.upstream import Upstream
+
+
+def _served() -> Served:
+    from agentgauge.dialects.voicerun.served import SERVED
+
+    return SERVED
 
 
 def _upstream() -> Upstream:
@@ -24,10 +29,6 @@ DIALECT = Dialect(
     name="voicerun",
     tools=(LIST_CUSTOM_METRICS, QUERY_CUSTOM_METRICS),
     guard=guard,
-    operations=OPERATIONS,
-    prefix="/v1/custom-metrics",
-    refuse=refuse,
-    error_body=ErrorBody,
-    statuses=(400, 401, 403, 404, 405, 413, 500, 503),
+    served=_served,
     upstream=_upstream,
 )

@@ -20,12 +20,12 @@ from agentgauge.core.parse import TIMES, Bucketed, Common, Compared, Object, Wor
 from agentgauge.core.query import Filter, Measure, Query
 from agentgauge.core.series import Series
 from agentgauge.core.time import FIXED, Bucket, Window, align, iso
-from agentgauge.dialects.voicerun import vendor
 from agentgauge.dialects.voicerun.translate import BY_KIND, COUNT, EVER, SUM, label_field, system_filters, tag_filters
 
 if TYPE_CHECKING:
     from agentgauge.core.operation import Desk
     from agentgauge.core.table import Key
+    from agentgauge.dialects.voicerun import vendor
 
 NAMES = 1_000
 """The most metric names looked at for a refusal."""
@@ -74,6 +74,8 @@ async def list_custom_metrics(params: ListMetricsParams, desk: Desk) -> Answer:
         await _known_names([params.metric_name], desk)
     query = Query("points", EVER, (COUNT,), group_by=("name", "kind"), where=where)
     if desk.offers is not None:
+        from agentgauge.dialects.voicerun import vendor
+
         names, tags, notes = await vendor.listed(params.metric_name, params.agent_id, desk)
         keys: Sequence[Key] = [(name, None) for name in names]
         order = "in alphabetical order"
@@ -157,6 +159,8 @@ async def _timeseries(params: CustomMetricsParams, desk: Desk, query: Query, tz:
         query = replace(query, measures=(await _measure(query.window, query.where, desk),))
         answer = await present(await _series(params, desk, query, bucket), desk)
         return await check_keys(query, answer, desk)
+    from agentgauge.dialects.voicerun import vendor
+
     bucket = bucket or chosen_bucket(query.window, tz, ladder=desk.intervals)
     query = replace(query, window=align(query.window, bucket))  # a vendor's steps are whole
     query, ask, notes = await vendor.timeseries(replace(query, bucket=bucket), desk)
@@ -191,6 +195,8 @@ async def _series(params: CustomMetricsParams, desk: Desk, query: Query, bucket:
 async def _totals(params: CustomMetricsParams, desk: Desk, query: Query) -> Answer:
     """Sums and counts per metric; beside them the average of gauges and the p95 of histograms."""
     if desk.offers is not None:
+        from agentgauge.dialects.voicerun import vendor
+
         answer = await present(await _series(params, desk, query, None), desk)
         shown = {row[0] for row in answer.rows}
         one = len(params.metric_names or ()) == 1 or (len(shown) < 2 and not answer.other)
@@ -256,8 +262,12 @@ async def _session(params: CustomMetricsParams, desk: Desk) -> Answer:
     names = (Filter("name", "IN", tuple(params.metric_names)),) if params.metric_names else ()
     where = system_filters(agent_id=params.agent_id, environment_id=params.environment_id)
     where += names + tag_filters(params.tags)
+    said: tuple[str, ...] = ()
     if desk.offers is not None:
+        from agentgauge.dialects.voicerun import vendor
+
         points = (await vendor.session_points(params.session_id, where, desk))[:SESSION_POINTS]
+        said = (vendor.NO_KINDS,)
     else:
         own = system_filters(session_id=params.session_id)
         points = await desk.rows("points", own + where, most=SESSION_POINTS)
@@ -268,13 +278,11 @@ async def _session(params: CustomMetricsParams, desk: Desk) -> Answer:
     notes = () if rows else ("no point has that session and those filters",)
     if len(rows) == SESSION_POINTS:
         notes = (f"only the first {SESSION_POINTS:,} points were read",)
-    if desk.offers is not None:
-        notes = (*notes, vendor.NO_KINDS)
     answer = Answer(
         title="custom metrics of one session",
         columns=["metric", "kind", "at", "value", "agent_id", "tags"],
         rows=rows,
-        notes=notes,
+        notes=(*notes, *said),
     )
     return first_rows(answer, params.budget, "points")
 
