@@ -19,4 +19,4 @@ litellm.callbacks = [OpenTelemetry(config=OpenTelemetryConfig(), tracer_provider
 for question in ("What is the weather in Paris?", "And tomorrow?"):
     reply = litellm.completion("openai/gpt-4o-mini", [{"role": "user", "content": question}])
     print(reply.choices[0].message.content)
-provider.shutdown()  # sends what is waiting
+# LiteLLM reports calls from threads of its own; when Python ends they are waited for, then the provider sends the rest.

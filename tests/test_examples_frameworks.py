@@ -80,8 +80,8 @@ def command(example: str) -> list[str]:
 def table(text: str, question: str) -> dict[str, str]:
     """The only row of an answer that was printed, by its columns."""
     lines = text.partition(f"$ agentgauge ask {question}\n")[2].split("\n\n")[0].splitlines()
-    (row,) = lines[3:]
-    return dict(zip(lines[2].split(","), row.split(","), strict=True))
+    assert len(lines) == 4, text
+    return dict(zip(lines[2].split(","), lines[3].split(","), strict=True))
 
 
 @pytest.mark.parametrize("example", COUNTED)

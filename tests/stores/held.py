@@ -69,7 +69,7 @@ class HeldBySegments(HeldBySqlite):
     def deliver(self, delivery: Delivery) -> Receipt:
         with SqliteSink(self.path, clock=lambda: delivery.received) as sink:
             receipt = sink.write(delivery.events)
-            Builder(sink).build(finish=True, least=1)
+            Builder(sink, dense=1).build(finish=True, least=1)
             return receipt
 
 
@@ -79,7 +79,7 @@ class HeldByBoth(HeldBySqlite):
     def deliver(self, delivery: Delivery) -> Receipt:
         with SqliteSink(self.path, clock=lambda: delivery.received) as sink:
             receipt = sink.write([each for each in delivery.events if not _is_second(each)])
-            Builder(sink).build(finish=True, least=1)
+            Builder(sink, dense=1).build(finish=True, least=1)
             rest = sink.write([each for each in delivery.events if _is_second(each)])
         return Receipt(
             receipt.accepted + rest.accepted, receipt.duplicate + rest.duplicate, receipt.replaced + rest.replaced
@@ -109,7 +109,7 @@ class HeldWhileBuilding(HeldBySqlite):
         while not self._closing.wait(0.001):
             if self.path.exists():
                 with SqliteSink(self.path, clock=lambda: NOW, wait_s=60) as sink:
-                    Builder(sink).build(finish=True, least=1, stop=self._closing.is_set)
+                    Builder(sink, dense=1).build(finish=True, least=1, stop=self._closing.is_set)
                     upkeep.clear_index(sink)
 
 

@@ -20,7 +20,17 @@ from agentgauge.core.query import BY_TYPE, LISTS, ZERO_WHEN_NONE, Filter, Measur
 from agentgauge.core.table import Cell, Key, Table, rank
 from agentgauge.core.time import Bucket, Window, edges
 from agentgauge.stores.sqlite.cells import Fold
-from agentgauge.stores.sqlite.columns import Coded, Coder, Column, Columns, Lists, Numbers, join_numbers, numbers
+from agentgauge.stores.sqlite.columns import (
+    AnyColumn,
+    Coded,
+    Coder,
+    Column,
+    Columns,
+    Lists,
+    Numbers,
+    join_numbers,
+    numbers,
+)
 from agentgauge.stores.sqlite.filters import Conditions
 from agentgauge.stores.sqlite.rows import listing, read
 from agentgauge.stores.sqlite.scan import answer
@@ -507,7 +517,7 @@ VALUES: dict[str, list[Any]] = {
 }
 
 
-def another(each: Column, name: str, rng: random.Random) -> Column:
+def another(each: AnyColumn, name: str, rng: random.Random) -> AnyColumn:
     """The same values, held in another way."""
     if isinstance(each, Numbers):
         if each.kind != "int" or rng.random() < 0.3:
@@ -517,7 +527,7 @@ def another(each: Column, name: str, rng: random.Random) -> Column:
         low, high = min(shifted, default=0), max(shifted, default=0)
         kinds = [kind for kind in ("u1", "i2", "u4", "i8") if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max]
         return Numbers(np.array(shifted, kinds[0]), each.null, offset) if kinds else each
-    if isinstance(each, Lists) or rng.random() < 0.3:
+    if not isinstance(each, Coded) or rng.random() < 0.3:
         return each
     values = [None, *each.values]
     known = VALUES[name] if rng.random() < 0.5 else rng.sample(VALUES[name], len(VALUES[name]))

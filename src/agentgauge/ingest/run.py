@@ -99,8 +99,9 @@ class Intake:
                 self._take(event, source, None)
 
     def recall(self, key: str) -> bytes | None:
-        """The value of the last memo of that key, of this delivery or of one before."""
-        return self._memos.get(key) or self._sink.recall(key)
+        """The value of the last memo of that key, of this delivery or of one before; None where that was empty."""
+        found = self._memos.get(key)
+        return self._sink.recall(key) if found is None else found or None
 
     def reject(self, source: str, line: int | None, rejected: Rejected) -> None:
         """Counts an object that a decoder could not read."""

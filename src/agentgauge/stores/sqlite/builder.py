@@ -37,6 +37,8 @@ LEAST = 1_024
 """Fewer events than these of a day are read from the rows sooner than from a segment of their own."""
 LATE = 256
 """So many late events make a segment anew when an import has come to its end."""
+DENSE = 32
+"""How many events a row of a summary must stand for, on average and for each field that it is by."""
 _MANY = 7
 """So many small segments are made one with the next."""
 
@@ -88,6 +90,7 @@ class Builder:
     sink: SqliteSink
     damaged: set[int] = field(default_factory=set[int])
     """Segments that are to be built anew; they leave the set as they do."""
+    dense: int = DENSE
 
     def build(
         self,
@@ -109,7 +112,7 @@ class Builder:
         with alone(self.sink.path, wait_s=0) as is_alone:
             for holder in DATASETS if is_alone else ():
                 with files.translated(self.sink.path), closing(reader(self.sink.path)) as connection:
-                    for segment in _Dataset(self.sink, connection, holder, self.damaged, policy).build():
+                    for segment in _Dataset(self, connection, holder, policy).build():
                         done.segments += 1
                         done.events += segment.events
                         if on_built is not None:
@@ -122,13 +125,12 @@ class Builder:
 class _Dataset:
     """The build of one dataset."""
 
-    def __init__(
-        self, sink: SqliteSink, reader: sqlite3.Connection, holder: Dataset, damaged: set[int], policy: _Policy
-    ) -> None:
-        self._sink = sink
+    def __init__(self, builder: Builder, reader: sqlite3.Connection, holder: Dataset, policy: _Policy) -> None:
+        self._sink = builder.sink
         self._reader = reader
         self._holder = holder
-        self._damaged = damaged
+        self._damaged = builder.damaged
+        self._dense = builder.dense
         self._policy = policy
         self._values: dict[str, list[str]] = {}
         self._known: dict[str, Dictionary] = {}
@@ -254,7 +256,7 @@ class _Dataset:
             rows.fill(self._reader.execute(sql, [span.start, span.end]), gathered.builders)
         finally:
             self._reader.execute("rollback")
-        built = gathered.segments(span.start, span.end)
+        built = gathered.segments(span.start, span.end, self._dense)
         self._empty = [name for name in every if name in self._empty or name in gathered.empty]
         return built, late
 

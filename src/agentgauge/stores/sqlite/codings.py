@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agentgauge.stores.sqlite.columns import Array, Lists, Numbers
+from agentgauge.stores.sqlite.columns import Array, Coded, Lists, Numbers
 from agentgauge.stores.sqlite.scratch import scratch
 from agentgauge.stores.sqlite.sums import EXACT
 
@@ -46,7 +46,7 @@ class Names:
         known = {value: code for code, value in enumerate(self._values)}
         used = {own: np.zeros(len(held) + 1, bool) for own, held in self._held.items() if own != self._common}
         for index, whole in enumerate(source.pieces(name)):
-            assert not isinstance(whole, Numbers)
+            assert isinstance(whole, Coded | Lists)
             if (own := id(whole.dictionary)) in used:
                 column: Any = source[index].fields[name]
                 used[own][column.codes] = True

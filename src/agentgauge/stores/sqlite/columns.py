@@ -194,7 +194,34 @@ class Numbers:
         return np.isin(self.stored, np.array(exact, self.stored.dtype))
 
 
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """A number field where each row stands for many events: what their values come to."""
+
+    counts: Array
+    """How many of a row's events have a value."""
+    is_full: bool
+    """Whether all have."""
+    low: Numbers
+    high: Numbers
+    """The smallest and the largest value, null where there is none."""
+    sums: tuple[Numbers, ...]
+    """Together exactly the sum."""
+
+    def take(self, rows: Array | slice) -> Totals:
+        """The column of those rows only."""
+        low, high, *sums = (each.take(rows) for each in (self.low, self.high, *self.sums))
+        return Totals(self.counts[rows], self.is_full, low, high, tuple(sums))
+
+    def present(self) -> Array:
+        """Per row, whether any of its events has a value."""
+        return self.counts > 0
+
+
 Column = Coded | Numbers | Lists
+"""A field of events."""
+AnyColumn = Column | Totals
+"""A field of rows, whatever they stand for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +230,11 @@ class Columns:
 
     ts: Array
     """Milliseconds after `since`, of any integer type, ascending."""
-    fields: Mapping[str, Column]
+    fields: Mapping[str, AnyColumn]
     since: int = 0
     """Milliseconds UTC."""
+    events: Array | None = None
+    """How many events each row stands for; None when each row is an event."""
 
 
 class Coder:

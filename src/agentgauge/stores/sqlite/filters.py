@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agentgauge.core.query import Filter
-from agentgauge.stores.sqlite.columns import Array, Column, Numbers
+from agentgauge.stores.sqlite.columns import AnyColumn, Array, Numbers, Totals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ class Conditions:
                 self._seen.append(Filter("user", "EQUAL", scope.user))
         self._known: dict[tuple[Filter, int], tuple[Sequence[Any], Array]] = {}
 
-    def passing(self, fields: Mapping[str, Column], count: int) -> Array | None:
+    def passing(self, fields: Mapping[str, AnyColumn], count: int) -> Array | None:
         """Per row, whether it fits every condition and lies in the scope; None when all do."""
         mask: Array | None = None
         for condition in self._where:
@@ -48,7 +48,8 @@ class Conditions:
             seen = np.ones(count, bool) if found is None else seen | found
         return _both(mask, seen)
 
-    def _fits(self, column: Column, condition: Filter) -> Array | None:
+    def _fits(self, column: AnyColumn, condition: Filter) -> Array | None:
+        assert not isinstance(column, Totals)  # a question that filters by it reads rows
         if isinstance(column, Numbers):
             return column.fits(condition)
         key = condition, id(column.dictionary)

@@ -17,7 +17,7 @@ import numpy as np
 import orjson
 
 from agentgauge.core.catalog import DERIVED, Dataset
-from agentgauge.stores.sqlite import dictionaries, rows, segments
+from agentgauge.stores.sqlite import condensing, dictionaries, rows, segments
 from agentgauge.stores.sqlite.columns import Array, Coded, Coder, Column, Counter, Lists, Numbers
 from agentgauge.stores.sqlite.spans import MOST_EVENTS
 
@@ -95,8 +95,8 @@ class Gathered:
         numeric = [self._find(name) in ("integer", "number") for name in self.names]
         self.builders = [Counter(), *(Counter() if each else Coder() for each in numeric)]
 
-    def segments(self, start: int, end: int) -> list[Segment]:
-        """All rows as segments, which together cover start..end."""
+    def segments(self, start: int, end: int, dense: int) -> list[Segment]:
+        """All rows as segments, which together cover start..end, and their summaries, of `dense` events a row."""
         time, *stored = [each.done() for each in self.builders]
         assert isinstance(time, Numbers)
         ts = time.values
@@ -110,6 +110,7 @@ class Gathered:
             encoded = {name: self._encoded(name, column.take(part)) for name, column in columns.items()}
             blobs = {name: each for name, each in encoded.items() if each is not None}
             blobs[segments.TIME] = segments.encode_time(ts[part], int(ts[first]))
+            blobs |= condensing.condensed(self.holder, blobs, last - first, dense)
             found.append(Segment(begins, ends, last - first, blobs))
         return found
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agentgauge.stores.sqlite.columns import Array, Coded, Column, Columns, Lists, Numbers
+from agentgauge.stores.sqlite.columns import AnyColumn, Array, Coded, Columns, Lists, Numbers
 from agentgauge.stores.sqlite.filters import Conditions
 from agentgauge.stores.sqlite.sums import PIECE
 
@@ -31,12 +31,15 @@ class Piece:
     """The bucket of the first row."""
     bounds: Array
     """Where each bucket from the first on starts, and where the last ends."""
-    fields: Mapping[str, Column]
+    fields: Mapping[str, AnyColumn]
+    events: Array | None = None
+    """How many events each row stands for; None when each row is an event."""
 
     def take(self, rows: Array, names: Sequence[str] | None = None) -> Piece:
         """Those rows only (ascending, each any number of times), with the named columns, else with all."""
         fields = {name: self.fields[name].take(rows) for name in (names or self.fields)}
-        return replace(self, count=len(rows), bounds=np.searchsorted(rows, self.bounds), fields=fields)
+        events = None if self.events is None else self.events[rows]
+        return replace(self, count=len(rows), bounds=np.searchsorted(rows, self.bounds), fields=fields, events=events)
 
 
 class Source:
@@ -66,19 +69,19 @@ class Source:
     def __iter__(self) -> Iterator[Piece]:
         return (self[index] for index in range(len(self)))
 
-    def columns(self, name: str) -> list[Column]:
+    def columns(self, name: str) -> list[AnyColumn]:
         """A column of every part, with the rows that lie outside the window or do not pass."""
         return [each.fields[name] for each in self._parts]
 
     def named(self, name: str) -> list[Coded | Lists]:
         """The same of a field that has a dictionary."""
-        return [each for each in self.columns(name) if not isinstance(each, Numbers)]
+        return [each for each in self.columns(name) if isinstance(each, Coded | Lists)]
 
     def numbers(self, name: str) -> list[Numbers]:
         """The same of a number field."""
         return [each for each in self.columns(name) if isinstance(each, Numbers)]
 
-    def pieces(self, name: str) -> list[Column]:
+    def pieces(self, name: str) -> list[AnyColumn]:
         """A column of every piece, with the rows that do not pass."""
         return [each.fields[name] for each in self._pieces]
 
@@ -100,7 +103,8 @@ def _cut(part: Columns, grid: Sequence[int], start: int, end: int) -> Iterator[P
         fields = {name: each.take(slice(at, upto)) for name, each in part.fields.items()}
         own = bounds[one : two + 1] - at
         own[0], own[-1] = 0, upto - at
-        yield Piece(upto - at, bucket + one, own, fields)
+        events = None if part.events is None else part.events[at:upto]
+        yield Piece(upto - at, bucket + one, own, fields, events)
 
 
 def _place(part: Columns, instant: int) -> int:

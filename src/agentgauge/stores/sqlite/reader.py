@@ -14,19 +14,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agentgauge.core.catalog import Dataset, dataset
-from agentgauge.stores.sqlite import rows, segments, spans
-from agentgauge.stores.sqlite.columns import Coded, Column, Columns, Lists, Numbers, recoded
+from agentgauge.stores.sqlite import rows, segments, spans, summaries
+from agentgauge.stores.sqlite.columns import AnyColumn, Coded, Column, Columns, Lists, Numbers, recoded
 from agentgauge.stores.sqlite.dictionaries import Shared
 from agentgauge.stores.sqlite.pruning import Pruning
 from agentgauge.stores.sqlite.segments import TIME, About, Damaged
+from agentgauge.stores.sqlite.shortcuts import Shortcut, stretches
+from agentgauge.stores.sqlite.spans import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from agentgauge.core.query import Query
     from agentgauge.stores.sqlite.cache import ColumnCache
+    from agentgauge.stores.sqlite.columns import Array
     from agentgauge.stores.sqlite.rows import Stretch
     from agentgauge.stores.sqlite.spans import Span
+    from agentgauge.stores.sqlite.summaries import Grain, Summary
 
 _log = logging.getLogger(__name__)
 
@@ -86,13 +90,17 @@ class Index:
         met = spans.meeting(self.spans(connection, query.dataset), start, end)
         reading = _Reading(self, connection, query)
         parts: list[Columns] = []
+        summed: list[Columns] = []
         sound: list[Span] = []
         for each in reading.described(met):
             try:
-                parts += reading.part(each)
+                for part in reading.part(each):
+                    (parts if part.events is None else summed).append(part)
                 sound.append(each)
             except Damaged as error:
                 self.damaged(each, error)
+        if summed:
+            parts.append(summaries.join(summed))
         return Found(parts, [each.id for each in sound], list(spans.gaps(sound, start, end)))
 
     def damaged(self, span: Span, error: Damaged) -> None:
@@ -147,19 +155,40 @@ class Index:
         if stored is None:
             return None
         about = stored.about
-        held = self._cache.get((span.id, field))
+        held: Any = self._cache.get((span.id, field))
         if held is None:
-            data = _blob(connection, stored.blob)
-            if segments.checksum(stored.text, data) != stored.checksum:
-                raise Damaged("its checksum is another one")
+            data = _checked(connection, stored)
             held = segments.decode(about, span.events, data, ())
             self._cache.put((span.id, field), held, len(data) + _weight(held))
         if not about.known:
             return held
-        if not self._shared.is_sound(span.dataset, field, about.known, about.digest):
-            raise Damaged("its dictionary is another one")
-        assert not isinstance(held, Numbers)
+        self.check(span, field, stored)
         return Lists(held.codes, values) if isinstance(held, Lists) else Coded(held.codes, values)
+
+    def check(self, span: Span, field: str, stored: _Stored) -> None:
+        """Nothing, when the shared dictionary of a column's codes is the one it was written with.
+
+        Raises:
+            Damaged: if it is not.
+        """
+        if not self._shared.is_sound(span.dataset, field, stored.about.known, stored.about.digest):
+            raise Damaged("its dictionary is another one")
+
+    def summary(self, connection: sqlite3.Connection, span: Span, name: str) -> Summary | None:
+        """A summary of a segment, decoded and checked once; None when it has none of that name.
+
+        Raises:
+            Damaged: if it is not as it was written.
+        """
+        stored = self.stored(connection, span, name)
+        if stored is None:
+            return None
+        held: Any = self._cache.get((span.id, name))
+        if held is None:
+            held = summaries.decode(_checked(connection, stored))
+            if held is not None:
+                self._cache.put((span.id, name), held, held.size)
+        return held
 
 
 class _Reading:
@@ -171,6 +200,7 @@ class _Reading:
         self._holder = dataset(query.dataset)
         self._names = rows.needed(query)
         self._pruning = Pruning(self._holder, query.where)
+        self._shortcut = Shortcut.of(query)
         self._values: dict[str, Sequence[Any]] = {}
 
     def described(self, met: Iterable[Span]) -> list[Span]:
@@ -192,7 +222,8 @@ class _Reading:
         return sound
 
     def part(self, span: Span) -> list[Columns]:
-        """The segment's columns; none when no event of it passes the filters.
+        """The segment's columns, or summaries of its hours and the columns of hours that are cut; none when no event
+        of it passes the filters.
 
         Raises:
             Damaged: if one of them cannot be read.
@@ -202,11 +233,72 @@ class _Reading:
             if not self._pruning.may_pass(name, stored.about if stored else None, self._values.get(name, ())):
                 if stored is not None or self._residual(span, name) is None:
                     return []
+        return self._summed(span) or [self._columns(span)]
+
+    def _columns(self, span: Span) -> Columns:
         time = self._index.column(self._connection, span, TIME, ())
         if not isinstance(time, Numbers):
             raise Damaged("it has no instants")
         fields = {name: self._column(span, name) for name in self._names}
-        return [Columns(time.stored, fields, time.offset)]
+        return Columns(time.stored, fields, time.offset)
+
+    def _summed(self, span: Span) -> list[Columns]:
+        """A part for the hours that a summary tells of, and parts for the others; nothing when no summary fits.
+
+        Raises:
+            Damaged: if it cannot be read.
+        """
+        time = self._index.stored(self._connection, span, TIME)
+        if self._shortcut is None or time is None or time.about.low is None or time.about.high is None:
+            return []
+        first, last = int(time.about.low), int(time.about.high)
+        for grain in self._shortcut.grains(first, last):
+            if summary := self._summary(span, grain):
+                break
+        else:
+            return []
+        whole = Columns(summary.starts(first), self._told(span, summary), events=summary.events)
+        if grain == "whole" or not len(cut := self._shortcut.cut(first, last)):
+            return [whole]
+        kept = np.isin(whole.ts // summaries.HOUR, cut, invert=True)
+        events = self._columns(span)
+        return [_rows(whole, np.flatnonzero(kept)), *(_between(events, *each) for each in stretches(cut))]
+
+    def _summary(self, span: Span, grain: Grain) -> Summary | None:
+        """The summary of a segment that has all the question needs."""
+        assert self._shortcut
+        by: list[str] = []
+        for name in self._shortcut.by:
+            stored = self._index.stored(self._connection, span, name)
+            if stored is None and self._residual(span, name) is not None:
+                return None
+            if stored is not None:
+                self._index.check(span, name, stored)
+            if stored is not None and name not in self._shortcut.always and not stored.about.is_constant:
+                by.append(name)
+        found = self._index.summary(self._connection, span, summaries.named(grain, by))
+        if found is None:
+            return None
+        for name in self._shortcut.numbers:
+            if name not in found.totals and self._index.stored(self._connection, span, name) is not None:
+                return None
+        return found
+
+    def _told(self, span: Span, summary: Summary) -> dict[str, AnyColumn]:
+        """The columns of a summary."""
+        assert self._shortcut
+        size = len(summary.events)
+        found: dict[str, AnyColumn] = {
+            name: summary.totals.get(name) or summaries.nothing(size) for name in self._shortcut.numbers
+        }
+        for name in self._shortcut.by:
+            codes = summary.codes.get(name)
+            if codes is None:
+                stored = self._index.stored(self._connection, span, name)
+                codes = np.full(size, stored.about.codes[0] if stored and stored.about.codes else 0, np.uint16)
+            listed = self._holder.find(name).type == "strings"
+            found[name] = (Lists if listed else Coded)(codes, self._values.get(name, ()))
+        return found
 
     def _column(self, span: Span, name: str) -> Column:
         found = self._index.column(self._connection, span, name, self._values.get(name, ()))
@@ -224,6 +316,28 @@ class _Reading:
         if not dot or name in self._holder.by_name:
             return None
         return key if self._index.stored(self._connection, span, head) else None
+
+
+def _rows(part: Columns, kept: Array) -> Columns:
+    """Those rows of a part."""
+    fields = {name: each.take(kept) for name, each in part.fields.items()}
+    return Columns(part.ts[kept], fields, part.since, None if part.events is None else part.events[kept])
+
+
+def _between(part: Columns, start: int, end: int) -> Columns:
+    """The rows of a part from start to before end."""
+    ends = np.clip([start - part.since, end - part.since], 0, DAY)  # no segment is longer
+    low, high = np.searchsorted(part.ts, ends.astype(part.ts.dtype))
+    fields = {name: each.take(slice(low, high)) for name, each in part.fields.items()}
+    return Columns(part.ts[low:high], fields, part.since)
+
+
+def _checked(connection: sqlite3.Connection, stored: _Stored) -> bytes:
+    """A blob as it was written."""
+    data = _blob(connection, stored.blob)
+    if segments.checksum(stored.text, data) != stored.checksum:
+        raise Damaged("its checksum is another one")
+    return data
 
 
 def _blob(connection: sqlite3.Connection, blob: int) -> bytes:

@@ -35,7 +35,8 @@ Values = dict[str, list["Cell"]]
 def answer(query: Query, parts: Sequence[Columns], as_of: int | None) -> Table:
     """The answer. Each part holds the columns that the query names; rows outside the window are left out.
 
-    Parts may overlap in time and have dictionaries and number types of their own; their order means nothing.
+    Parts may overlap in time and have dictionaries and number types of their own; their order means nothing. A part may
+    be a summary, whose rows stand for many events each, where the question needs no more than that tells.
     """
     grid = edges(query.window, query.bucket) if query.bucket else [query.window.start, query.window.end]
     overlap = any(dataset(query.dataset).find(name).type == "strings" for name in query.group_by)

@@ -71,7 +71,7 @@ INDEX = (
 ) without rowid""",
     "create table if not exists index_changes (dataset text primary key, changes integer not null) without rowid",
 )
-"""The columnar index, which is derived from the rows: `spans` says what holds, `segments` what a blob is."""
+"""The columnar index, derived from the rows: `spans` says what holds, `segments` and `summaries` what blobs are."""
 
 
 def columns(dataset: Dataset) -> tuple[str, ...]:

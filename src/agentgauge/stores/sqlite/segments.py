@@ -26,7 +26,7 @@ FEW = 64
 TIME = "ts"
 """The name under which a segment's instants stand among its columns."""
 
-Kind = Literal["codes", "lists", "numbers", "boxed"]
+Kind = Literal["codes", "lists", "numbers", "boxed", "summary"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,11 @@ class About:
     """The least and greatest number; None where it has none."""
     codes: list[int] | None = None
     """Which codes occur, null's among them, where they are few."""
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether it is a column of codes that has one value, or null, throughout."""
+        return self.codes is not None and len(self.codes) == 1 and self.known > 0
 
     def text(self) -> str:
         """As it is stored."""

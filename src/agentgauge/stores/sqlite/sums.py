@@ -7,6 +7,7 @@ pieces, so every store can be held to it.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,6 +27,9 @@ PIECE = 2**17
 """So many values at most are added at a time."""
 _WORD = 36
 """The bits of each of the two words a float is split into: 2**17 such words add up to a float64 without rounding."""
+_HALF = 2**26 - 1
+_SLACK = 2.0**-51
+"""More than the rounding of an addition takes or adds, as a share."""
 _FAR = 900
 """Beyond such exponents the grid would leave the range of float64."""
 
@@ -39,6 +43,10 @@ class Sums(Protocol):
 
     def merge(self, other: Any) -> None:
         """Adds the sums of another worker."""
+        ...
+
+    def planes(self) -> list[Array] | None:
+        """Per cell a few numbers that together are exactly its sum; None where they would be many."""
         ...
 
     def fold(self, fold: Fold) -> list[int | float]:
@@ -74,6 +82,10 @@ class WholeSums:
         """Adds the sums of another worker."""
         self._sums += other._sums
 
+    def planes(self) -> list[Array] | None:
+        """The sums."""
+        return [self._sums]
+
     def fold(self, fold: Fold) -> list[int | float]:
         """The sum of each target."""
         return folded(self._sums, fold).tolist()
@@ -94,6 +106,10 @@ class WideSums:
         """Adds the sums of another worker."""
         self._high.merge(other._high)
         self._low.merge(other._low)
+
+    def planes(self) -> list[Array] | None:
+        """None: such sums are rare."""
+        return None
 
     def fold(self, fold: Fold) -> list[int | float]:
         """The sum of each target."""
@@ -140,6 +156,15 @@ class FloatSums:
         else:
             self._below.merge(other._below)
 
+    def planes(self) -> list[Array] | None:
+        """The words as floats, and those of what lies below; None where they are not exact."""
+        below = self._below.planes() if self._below else []
+        words = self._high, self._low
+        if below is None or any(np.abs(each).max(initial=0) > EXACT for each in words):
+            return None
+        high, low = (_at(each, self._scale + more) for each, more in zip(words, (self._word, 0), strict=True))
+        return [each for each in (high, low, *below) if each.any()] or [high]
+
     def exact(self, fold: Fold) -> dict[int, Fraction | float]:
         """The sum of each target that is not 0, before it is rounded."""
         high, low = folded(self._high, fold), folded(self._low, fold)
@@ -152,13 +177,32 @@ class FloatSums:
         return found
 
     def fold(self, fold: Fold) -> list[int | float]:
-        """The sum of each target, rounded once."""
-        if self._below is None:
-            high, low = folded(self._high, fold), folded(self._low, fold)
-            if max(np.abs(high).max(initial=0), np.abs(low).max(initial=0)) < EXACT:  # then only the addition rounds
-                return (_at(high, self._scale + self._word) + _at(low, self._scale)).tolist()
-        exact = self.exact(fold)
-        return [_as_float(exact[at]) if at in exact else 0 for at in range(fold.count)]
+        """The sum of each target, rounded once: by floats where it is plain how, else by fractions."""
+        total, left, off = self._near(fold)
+        low, high = total + (left - off), total + (left + off)
+        found: list[int | float] = low.tolist()
+        unsure = low != high
+        if unsure.any():
+            kept = unsure[fold.targets]
+            exact = self.exact(replace(fold, cells=fold.cells[kept], targets=fold.targets[kept]))
+            for at in np.flatnonzero(unsure).tolist():
+                found[at] = _as_float(exact.get(at, Fraction(0)))
+        return found
+
+    def _near(self, fold: Fold) -> tuple[Array, Array, Array]:
+        """The sum of each target as a float, what is left of it, and how far off both together may be."""
+        total, left, off = np.zeros((3, fold.count))
+        if isinstance(self._below, FloatSums):
+            total, left, off = self._below._near(fold)
+        elif self._below is not None:
+            off = np.full(fold.count, np.inf)
+        for sums, exponent in ((self._low, self._scale), (self._high, self._scale + self._word)):
+            words = folded(sums, fold)
+            for half in (words & _HALF, words & ~_HALF):  # either is a float without rounding
+                total, lost = _added(total, _at(half, exponent))
+                left = left + lost
+                off = off + (np.abs(lost) + np.abs(left)) * _SLACK
+        return *_added(total, left), off
 
 
 class MixedSums:
@@ -177,6 +221,10 @@ class MixedSums:
         """Keeps those of another worker."""
         self._cells += other._cells
         self._values += other._values
+
+    def planes(self) -> list[Array] | None:
+        """None: such sums are rare."""
+        return None
 
     def exact(self, fold: Fold) -> dict[int, Fraction | float]:
         """The sum of each target that has a value, before it is rounded; a float where one of them is not finite."""
@@ -203,6 +251,13 @@ def folded(sums: Array, fold: Fold) -> Array:
     found = np.zeros(fold.count, sums.dtype)
     np.add.at(found, fold.targets, sums[fold.cells])
     return found
+
+
+def _added(one: Array, other: Array) -> tuple[Array, Array]:
+    """The sums of floats, and what each addition rounded away."""
+    total = one + other
+    part = total - one
+    return total, (one - (total - part)) + (other - part)
 
 
 def _split(values: Array, exponent: int, near: Array, rest: Array) -> None:

@@ -1,8 +1,8 @@
 """What is counted per cell while the rows go by: one tally for each thing that the measures of a question need.
 
 Above: scan. Below: sums, codings, cells. A tally takes the pieces in any order, merges with those of other workers, and
-folds its cells into groups, into buckets, into all: nothing that adds up is scanned twice. Tallies of hours that were
-counted before merge in the same way.
+folds its cells into groups, into buckets, into all: nothing that adds up is scanned twice. Rows of summaries, which
+stand for many events each, are counted in the same way.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from agentgauge.stores.sqlite.cells import compact
 from agentgauge.stores.sqlite.codings import Coding, Members, Span, cast, coding
-from agentgauge.stores.sqlite.columns import Array, Coded, Column, Numbers
+from agentgauge.stores.sqlite.columns import AnyColumn, Array, Coded, Numbers, Totals
 from agentgauge.stores.sqlite.scratch import scratch
 from agentgauge.stores.sqlite.sums import folded, summing
 
@@ -53,7 +53,12 @@ class Rows:
 
     def add(self, entries: Entries) -> None:
         """Counts the rows of a piece."""
-        np.add.at(self.counts[entries.reach], entries.cells, 1)
+        self.count(entries.cells, entries.reach, entries.piece.events)
+
+    def count(self, cells: Array, reach: slice, events: Array | None) -> None:
+        """Counts rows that stand for so many events each (None: for one)."""
+        many = 1 if events is None else events.astype(np.int64)  # numpy is thirty times slower with another type
+        np.add.at(self.counts[reach], cells, many)
 
     def merge(self, other: Rows) -> None:
         """Adds what another worker counted."""
@@ -73,10 +78,14 @@ class Present(Rows):
 
     def add(self, entries: Entries) -> None:
         """Counts the rows of a piece."""
-        column = entries.piece.fields[self._name]
+        column, cells, events = entries.piece.fields[self._name], entries.cells, entries.piece.events
+        if isinstance(column, Totals):
+            self.count(cells, entries.reach, column.counts)
+            return
         mask = _true(column) if self._true else present(column)
-        cells = entries.cells if mask is None else entries.cells[mask]
-        np.add.at(self.counts[entries.reach], cells, 1)
+        if mask is not None:
+            cells, events = cells[mask], None if events is None else events[mask]
+        self.count(cells, entries.reach, events)
 
 
 class Added:
@@ -88,8 +97,10 @@ class Added:
 
     def add(self, entries: Entries) -> None:
         """Adds the values of a piece."""
-        cells, values = valued(entries, self._name, self._span.kind)
-        self._sums.add(cells, entries.reach, values)
+        column = entries.piece.fields[self._name]
+        for each in column.sums if isinstance(column, Totals) else (column,):
+            cells, values = valued(entries.cells, each, self._span.kind)
+            self._sums.add(cells, entries.reach, values)
 
     def merge(self, other: Added) -> None:
         """Adds what another worker added."""
@@ -104,7 +115,7 @@ class Extreme:
     """The smallest or the largest value of a number field."""
 
     def __init__(self, size: int, name: str, how: str, span: Span) -> None:
-        self._name, self._kind = name, span.kind
+        self._name, self._how, self._kind = name, how, span.kind
         self._pick: Any = np.minimum if how == "min" else np.maximum
         sign = 1 if how == "min" else -1
         kind = np.dtype({"int": np.int64, "float": np.float64}.get(span.kind, np.object_))
@@ -114,7 +125,10 @@ class Extreme:
 
     def add(self, entries: Entries) -> None:
         """Looks at the values of a piece."""
-        cells, values = valued(entries, self._name, self._kind)
+        column = entries.piece.fields[self._name]
+        if isinstance(column, Totals):
+            column = column.low if self._how == "min" else column.high
+        cells, values = valued(entries.cells, column, self._kind)
         self._pick.at(self._found[entries.reach], cells, values)
 
     def merge(self, other: Extreme) -> None:
@@ -173,26 +187,27 @@ class Distinct:
         return np.bincount(found // width, minlength=fold.count).tolist()
 
 
-def valued(entries: Entries, name: str, kind: str) -> tuple[Array, Array]:
+def valued(cells: Array, column: AnyColumn, kind: str) -> tuple[Array, Array]:
     """The cells and the values, as that kind has them, of the rows that have one."""
-    column = entries.piece.fields[name]
     assert isinstance(column, Numbers)
     mask = present(column)
     if mask is None:
-        return entries.cells, cast(column, kind)
+        return cells, cast(column, kind)
     rows = np.flatnonzero(mask)
-    return entries.cells[rows], cast(column.take(rows), kind)
+    return cells[rows], cast(column.take(rows), kind)
 
 
-def present(column: Column) -> Array | None:
-    """Per row, whether it has a value; None when all have."""
-    if isinstance(column, Numbers) and column.null is None:
+def present(column: AnyColumn) -> Array | None:
+    """Per row, whether it has a value; None when all have, and all events that a row stands for."""
+    if (isinstance(column, Numbers) and column.null is None) or (isinstance(column, Totals) and column.is_full):
         return None
+    if isinstance(column, Totals):
+        return column.present()
     mask = column.present()
     return None if mask.all() else mask
 
 
-def _true(column: Column) -> Array:
+def _true(column: AnyColumn) -> Array:
     assert isinstance(column, Coded)
     return np.array([False, *map(bool, column.values)])[column.codes]
 
@@ -217,12 +232,21 @@ def plan(measures: Sequence[Measure], source: Source) -> dict[tuple[str, str | N
         if each.how == "rate" or (boolean and each.how in ("sum", "avg")):
             found["true", name] = lambda size, name=name: Present(size, name, true=True)
         elif each.how in ("sum", "avg"):
-            span = Span.of(source.numbers(name))
-            found["sum", name] = lambda size, name=name, span=span: Added(size, name, span, source.rows)
+            added = [part for column in columns for part in _parts(column, "sum")]
+            span, rows = Span.of(added), sum(len(each.stored) for each in added)
+            found["sum", name] = lambda size, name=name, span=span, rows=rows: Added(size, name, span, rows)
         elif each.how in ("min", "max"):
-            span, how = Span.of(source.numbers(name)), each.how
+            how = each.how
+            span = Span.of([part for column in columns for part in _parts(column, how)])
             found[how, name] = lambda size, name=name, span=span, how=how: Extreme(size, name, how, span)
     return found
+
+
+def _parts(column: Any, how: str) -> Sequence[Numbers]:
+    """The numbers that a measure of a column is made of."""
+    if isinstance(column, Totals):
+        return column.sums if how == "sum" else (column.low if how == "min" else column.high,)
+    return (column,)
 
 
 class Tallies:
