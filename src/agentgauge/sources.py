@@ -5,7 +5,7 @@ an environment variable that the file names, never in the file.
 
     [sources.phone]
     dialect = "agentphone"
-    secret = "AGENTPHONE_API_KEY"         # the variable that holds the key
+    secret = "AGENTPHONE_API_KEY"         # the variable that holds the key, in capitals
     base_url = "https://api.agentphone.ai"  # the dialect's own, where it has one
     organisations = ["default"]           # who may ask it; left out: only default
     timeout = 30                          # seconds a question may take
@@ -32,12 +32,12 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from agentgauge.core.errors import InvalidValue, SourceNotFound, SourceRefused, unknown_name
+from agentgauge.core.errors import InvalidValue, SourceNotFound, SourceRefused, nearest, unknown_name
 from agentgauge.core.operation import LOCAL, Dialect
 from agentgauge.desks.http import Connection, HttpChannel
 from agentgauge.desks.kept import Kept
 from agentgauge.desks.requests import is_safe
-from agentgauge.desks.upstream import UpstreamDesk
+from agentgauge.desks.upstream import UpstreamDesk, reading
 
 if TYPE_CHECKING:
     from agentgauge.core.operation import Desk
@@ -111,14 +111,29 @@ def load(path: Path, dialects: Sequence[Dialect], tools: Sequence[str]) -> Confi
 
 
 def _wrong(file: str, error: ValidationError) -> InvalidValue:
-    first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"] if part != "[key]")
-    valid = ", ".join(Source.model_fields)
+    """The first mistake, an unknown word before a missing one: it may be the other misspelt."""
+    found = error.errors(include_url=False)
+    first = next((each for each in found if each["type"] == "extra_forbidden"), found[0])
+    path = [str(part) for part in first["loc"] if part != "[key]"]
+    place = f"{file}: {'.'.join(path)}"
+    valid = f"A source has: {', '.join(Source.model_fields)}."
     if first["type"] == "extra_forbidden":
-        return InvalidValue(f"{file}: {place} is not known.", hint=f"A source has: {valid}; beside them [defaults].")
+        if len(path) == 1:
+            return InvalidValue(f"{place} is not known.", hint="There are tables [sources.<name>], and [defaults].")
+        return InvalidValue(f"{place} is not known. {valid}", hint=_meant(path[-1]))
     if first["type"] == "missing":
-        return InvalidValue(f"{file}: {place} is missing.", hint=f"A source has: {valid}.")
-    return InvalidValue(f"{file}: {place}: {first['msg']}.", hint=f"A source has: {valid}.")
+        return InvalidValue(f"{place} is missing.", hint=valid)
+    if len(path) < 3 and path[0] == "sources" and first["type"].startswith(("dict", "model")):
+        return InvalidValue(f"{place} is no table of its own.", hint=f"Write [sources.<name>] for each. {valid}")
+    return InvalidValue(f"{place}: {first['msg'].removeprefix('Value error, ')}.", hint=valid)
+
+
+def _meant(word: str) -> str:
+    """What somebody meant by a word of a source that is not known."""
+    if re.search("key|token|env|password", word):
+        return "secret names the environment variable that holds the key."
+    near = nearest(word, Source.model_fields)
+    return f"Did you mean {near[0]}?" if near else ""
 
 
 def _check(file: str, found: Configured, dialects: Sequence[Dialect], tools: Sequence[str]) -> None:
@@ -268,8 +283,12 @@ class Sources:
         _, upstream = self.dialect(name)
         channel = replace(self.channel(name, org), kept=Kept(None, self.clock))
         began = time.monotonic()
+        endpoint, request = upstream.check
         try:
-            await channel.send(*upstream.check)
+            body = await channel.send(endpoint, request)
+            if endpoint.decode:
+                with reading(name, endpoint):
+                    endpoint.decode(request, [body])
         except SourceNotFound:
             if upstream.check_finds:
                 raise

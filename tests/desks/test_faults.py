@@ -79,7 +79,13 @@ EXPLAINED: dict[str, tuple[Script, type[GaugeError], str, int]] = {
     "a missing scope": (
         reply(403, {"message": "no"}),
         SourceRefused,
-        "does not allow this key to ask that (403: no)",
+        "does not allow this key to ask that (403: no). Set MSG_KEY to a key that may.",
+        1,
+    ),
+    "a parameter it does not take": (
+        reply(422, {"detail": [{"loc": ["query", "tz"], "msg": "Input should be valid", "type": "enum"}]}),
+        SourceRefused,
+        "refused the question (422: query; tz: Input should be valid)",
         1,
     ),
     "a tier too small": (
@@ -202,6 +208,37 @@ async def test_a_cancelled_call_lets_go_of_its_request(asker: Asker) -> None:
             assert await anyio.to_thread.run_sync(vendor.reached.wait, 10)
             tasks.cancel_scope.cancel()
         assert tasks.cancel_scope.cancelled_caught
+
+
+async def test_a_vendor_that_repeats_the_key_is_quoted_without_it(asker: Asker) -> None:
+    for status in (400, 401, 404, 429, 500):
+        with misbehaving(reply(status, {"message": f"{SECRET} is no key"}, {"Retry-After": "9"})) as vendor:
+            with pytest.raises(GaugeError) as refused:
+                await ask(asker(vendor))
+        assert "*** is no key" in refused.value.message
+        assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", " ", "\ufeff", "é"])
+async def test_a_key_with_a_line_end_or_strange_letters_is_trimmed_or_refused_untold(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    monkeypatch.setenv("MSG_KEY", SECRET + ends)
+    with misbehaving(reply()) as vendor:
+        if ends.isspace():
+            assert await ask(asker(vendor)) == 7
+            assert f"Bearer {SECRET}\r\n" in vendor.asked[0]
+            return
+        with pytest.raises(SourceRefused, match="MSG_KEY holds characters that no key has") as refused:
+            await ask(asker(vendor))
+    assert SECRET not in str(refused.value)
+    assert not vendor.asked
+
+
+async def test_a_refusal_that_we_know_says_what_to_ask_instead(asker: Asker) -> None:
+    body = {"success": False, "error": {"code": "GRANULARITY_NOT_AVAILABLE", "details": {"max_granularity": "day"}}}
+    with misbehaving(reply(422, body)) as vendor, pytest.raises(SourceRefused, match="interval=1d"):
+        await ask(asker(vendor), interval="1h")
 
 
 async def test_no_failure_tells_the_secret(asker: Asker, caplog: pytest.LogCaptureFixture) -> None:

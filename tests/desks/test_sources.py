@@ -27,8 +27,15 @@ WRONG: dict[str, tuple[str, str]] = {
     "no TOML": ("[sources", "sources.toml is no TOML"),
     "an unknown dialect": (GOOD.replace("agentmessage", "agentmesage"), 'Did you mean "agentmessage"?'),
     "an unknown word": (GOOD + 'baseurl = "x"', "sources.msg.baseurl is not known. A source has: dialect, secret"),
+    "a word that another program has": (GOOD.replace("secret", "api_key_env"), "secret names the environment variable"),
+    "a word nearly right": (GOOD + 'url = "x"', "Did you mean base_url?"),
+    "a list of sources": ('[[sources]]\nname = "msg"', "Write [sources.<name>] for each"),
+    "another table": ("[upstreams.msg]", "There are tables [sources.<name>], and [defaults]"),
     "no secret": ('[sources.msg]\ndialect = "agentmessage"', "sources.msg.secret is missing"),
     "plain http": (GOOD + 'base_url = "http://api.agentmsg.io"', "base_url is not https"),
+    "a port that is none": (GOOD + 'base_url = "http://127.0.0.1:99999"', "base_url is not https"),
+    "no host": (GOOD + 'base_url = "https://"', "base_url is not https"),
+    "a password in the address": (GOOD + 'base_url = "https://me:hush@host"', "base_url holds a user or a password"),
     "a user of a bearer": (GOOD + 'user = "X"', "takes a secret and no user"),
     "a bad name": (GOOD.replace("sources.msg", 'sources."Msg 1"'), "sources.Msg 1"),
     "the name local": (GOOD.replace("sources.msg", "sources.local"), "that is the store of this machine"),
@@ -36,6 +43,12 @@ WRONG: dict[str, tuple[str, str]] = {
     "a default of no source": (GOOD + '[defaults]\nget_message_metrics = "mgs"', 'Did you mean "msg"?'),
     "a negative timeout": (GOOD + "timeout = -1", "sources.msg.timeout"),
 }
+
+
+async def test_a_key_written_into_the_file_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(InvalidValue, match="never the key itself") as refused:
+        await app(tmp_path, GOOD.replace("KEY", "am_live_abc123")).call("describe_metrics", {})
+    assert "am_live_abc123" not in str(refused.value)
 
 
 @pytest.mark.parametrize(("text", "words"), WRONG.values(), ids=WRONG)

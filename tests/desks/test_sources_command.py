@@ -61,8 +61,9 @@ def json_sources(pair: Pair) -> list[str]:
             "msg did not take the key (401: nope). Set MSG_KEY to a valid key for it.",
         ),
         (reply(500, b""), 3, "msg failed (500)"),
+        (reply(200, {"data": []}), 3, "msg answered getMetricsMessages in a form that is not its documented one"),
     ],
-    ids=["a wrong key", "a vendor that fails"],
+    ids=["a wrong key", "a vendor that fails", "another vendor at that address"],
 )
 def test_what_is_wrong_with_a_source_is_said_with_what_to_do(tmp_path: Any, answers: Any, code: int, said: str) -> None:
     with misbehaving(answers) as vendor:

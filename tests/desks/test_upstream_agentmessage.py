@@ -14,7 +14,7 @@ from agentgauge.core.query import Filter, Query
 from agentgauge.core.time import Bucket, Window
 from agentgauge.desks.requests import spelled
 from agentgauge.dialects.agentmessage.contract import MessagesRequest
-from agentgauge.dialects.agentmessage.decode import decode, next_page
+from agentgauge.dialects.agentmessage.decode import UNSTATED, decode, next_page
 from agentgauge.dialects.agentmessage.translate import COUNTED
 from agentgauge.dialects.agentmessage.upstream import UPSTREAM, plan
 
@@ -108,7 +108,14 @@ def test_a_bucket_of_null_is_not_known_and_zero_is_zero() -> None:
         as_of=None,
     )
     table = decode(SENT, [page])
-    assert (list(table.at), table.values["value"], table.as_of) == ([0], [0], None)
+    assert (list(table.at), table.values["value"], table.as_of) == ([0], [0], at("2026-05-05T01:00"))
+    assert table.notes == (UNSTATED,)
+
+
+def test_a_bucket_off_the_grid_that_is_stated_is_refused_and_not_dropped() -> None:
+    page = shaped({"bucket_start": "2026-05-05T00:30:00Z", "value": 3})
+    with pytest.raises(KeyError):
+        decode(SENT, [page])
 
 
 def test_the_next_page_is_asked_with_its_cursor() -> None:
@@ -117,6 +124,13 @@ def test_the_next_page_is_asked_with_its_cursor() -> None:
     _, _, query, _ = spelled(UPSTREAM.base_url, UPSTREAM.check[0], following)
     assert query == {"metric": "sent", "cursor": "abc"}
     assert next_page(SENT, SEED) is None
+
+
+def test_a_full_page_that_says_nothing_of_a_next_one_is_not_passed_off_as_whole() -> None:
+    short = SEED | {"meta": {"as_of": None, "limit": 1000}}
+    assert next_page(SENT, short) is None
+    with pytest.raises(ValueError, match="a full page without next_cursor"):
+        next_page(SENT, short | {"meta": {"limit": len(SEED["data"]["buckets"])}})
 
 
 def question(what: tuple[Any, Any], bucket: Bucket | None, group: str | None = None, *more: Filter) -> Query:

@@ -10,7 +10,7 @@ from served import HOUR, NOW, at, event, received, sent
 
 from agentgauge.core.errors import Unsupported, UpstreamError
 from agentgauge.core.query import Query
-from agentgauge.core.reshape import shape
+from agentgauge.core.reshape import OTHER_PERIOD, shape
 from agentgauge.core.time import Bucket, Window
 from agentgauge.desks.requests import spelled
 from agentgauge.dialects.agentphone.contract import ByAgentRequest, DailyRequest, MonthlyRequest, UsageRequest
@@ -291,10 +291,19 @@ def test_weeks_that_begin_on_sundays_are_not_passed_off_as_ours() -> None:
         decode_by_agent(ByAgentRequest(period="week"), [body])
 
 
-def test_another_period_than_the_one_asked_for_is_an_error_and_not_zero() -> None:
+def test_a_period_that_runs_by_the_vendors_clock_alone_is_shown_as_what_it_is_and_noted() -> None:
     queries = asked((*MESSAGES, COMPLETED_CALLS), MAY, bucket=MONTH, group_by=AGENT)
+    table = shape(decode_by_agent(ByAgentRequest(period="month"), [SEED]), plan(queries, NOW), queries)
+    assert table.window == Window(at("2024-06-01"), at("2024-07-01"))
+    assert sorted(value for value in table.total.values() if value) == [82, 275, 13_320]
+    assert table.notes == (OTHER_PERIOD,)
+
+
+def test_days_of_another_time_than_the_one_asked_for_are_an_error_and_not_zero() -> None:
+    days = Window(at("2026-05-01"), at("2026-05-21"))
+    queries = asked(BY_DAY, days, bucket=Bucket("day"))
     with pytest.raises(UpstreamError, match="another time than was asked"):
-        shape(decode_by_agent(ByAgentRequest(period="month"), [SEED]), plan(queries, NOW), queries)
+        shape(decode_daily(DailyRequest(days=20), [{"data": GUIDE}]), plan(queries, NOW), queries)
 
 
 def test_numbers_as_strings_and_rows_without_the_optional_flag_are_read() -> None:

@@ -6,9 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from faults import misbehaving, reply
 from inline_snapshot import snapshot
 from served import MINUTE, NOW, at, event, known_until
 
+from agentgauge.app import App
+from agentgauge.config import Settings
 from agentgauge.core.errors import SourceNotFound, Unsupported, UpstreamUnreachable
 from agentgauge.core.query import Filter, Query
 from agentgauge.core.time import Bucket, Window
@@ -21,6 +24,8 @@ from agentgauge.dialects.astropods.upstream import AVERAGED, UPSTREAM, plan
 from agentgauge.sources import Sources
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pair import Pair
 
 TOOL = "get_trace_metrics"
@@ -115,16 +120,37 @@ def test_what_is_left_out_is_zero_and_what_is_null_is_not_known() -> None:
     hour = {"timestamp": "2024-04-01T00:00:00Z"}
     body = {
         "buckets": [
-            {**hour, "trace_count": "2", "avg_latency_ms": "10.5"},
+            {**hour, "trace_count": "2", "avg_latency_ms": "10.5", "error_count": 1},
+            {**hour, "timestamp": "2024-04-01T01:00:00Z", "trace_count": 4},
             {**hour, "timestamp": "2024-04-01T02:00:00.000+00:00", "trace_count": 0, "avg_latency_ms": 0},
             {**hour, "timestamp": "2024-04-01T05:00:00Z", "trace_count": None, "avg_latency_ms": None},
         ]
     }
     table = decode(ASKED, [body])
-    assert table.values["trace_count"] == [2, 0, None]
-    assert table.values["avg_latency_ms"] == [10.5, None, None]
-    assert table.values["error_count"] == [0, 0, 0]
-    assert table.notes == ("the vendor states no trace_count for 1 of 3 intervals",)
+    assert table.values["trace_count"] == [2, 4, 0, None]
+    assert table.values["avg_latency_ms"] == [10.5, None, None, None]
+    assert table.values["error_count"] == [1, 0, 0, 0]
+    assert table.notes == (
+        "the vendor's answer states no input_tokens",
+        "the vendor's answer states no output_tokens",
+        "the vendor states no trace_count for 1 of 4 intervals",
+    )
+
+
+async def test_a_field_that_no_bucket_has_is_not_known_and_not_zero(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASTRO_KEY", "key")
+    renamed = json.loads(json.dumps(SEED).replace("error_count", "errors"))
+    with misbehaving(reply(200, renamed)) as vendor:
+        lines = ["[sources.astro]", 'dialect = "astropods"', f'base_url = "{vendor.address}"', 'secret = "ASTRO_KEY"']
+        (tmp_path / "sources.toml").write_text("\n".join(lines))
+        words = {"name": "weather-agent", "account": "astro-team", "source": "astro", "interval": "1h"}
+        async with App(Settings(home=tmp_path), clock=lambda: NOW).open() as app:
+            answer = await app.call(TOOL, words | {"start": "2024-04-01T00:00Z", "end": "2024-04-01T03:00Z"})
+    total = answer.structured()["total"]
+    assert (total["trace_count"], total["error_count"]) == (365, None)
+    assert "the vendor's answer states no error_count" in answer.structured()["notes"]
 
 
 @pytest.mark.parametrize("body", [{"buckets": []}, {"buckets": None, "time_range": SEED["time_range"]}])

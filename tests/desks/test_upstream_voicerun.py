@@ -6,8 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from faults import misbehaving, reply
 from served import DAY, HOUR, MINUTE, NOW, at, event, known_until
 
+from agentgauge.app import App
+from agentgauge.config import Settings
 from agentgauge.core.errors import InvalidValue, UnknownName, Unsupported
 from agentgauge.core.query import Filter, Query
 from agentgauge.core.time import Bucket, Window
@@ -33,8 +36,11 @@ from agentgauge.dialects.voicerun.operations import AGGREGATE, NAMES, SESSION, T
 from agentgauge.dialects.voicerun.operations import DAILY as DAILY_SUMS
 from agentgauge.dialects.voicerun.translate import SUM
 from agentgauge.dialects.voicerun.upstream import UPSTREAM, plan
+from agentgauge.dialects.voicerun.vendor import UNTOLD
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pair import Pair
 
     from agentgauge.core.answer import Answer
@@ -522,3 +528,21 @@ def test_what_cannot_be_read_is_an_error_and_not_a_guess(endpoint: Endpoint[Any]
     assert endpoint.decode
     with pytest.raises((LookupError, TypeError, ValueError)):
         endpoint.decode(request_, [{"data": data}])
+
+
+async def test_a_timeseries_whose_total_the_vendor_garbles_is_shown_without_it_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page's own sample as the answer to every step: one over the whole window cannot be read from it."""
+    monkeypatch.setenv("VOICE_KEY", "key")
+    sample = matrix([1743465600, "2"], [1743469200, "1"], [1743472800, "3"])
+    with misbehaving(reply(200, {"data": ["booking_attempt"]}), reply(200, sample)) as vendor:
+        lines = ["[sources.voice]", 'dialect = "voicerun"', f'base_url = "{vendor.address}"', 'secret = "VOICE_KEY"']
+        (tmp_path / "sources.toml").write_text("\n".join(lines))
+        words = {"metric_names": "booking_attempt", "view": "timeseries", "interval": "1h", "source": "voice"}
+        async with App(Settings(home=tmp_path), clock=lambda: NOW).open() as app:
+            answer = await app.call(QUERY, words | {"start": "2025-04-01T00:00Z", "end": "2025-04-01T03:00Z"})
+    found = answer.structured()
+    assert (found["total"], found["rows"][0][-1]) == (None, [2, 1, 3])
+    assert UNTOLD in found["notes"]
+    assert any("the total of value is not known" in note for note in found["notes"])

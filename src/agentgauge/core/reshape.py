@@ -26,6 +26,7 @@ Row = tuple[Cell, ...]
 """One row of the vendor's answer: a cell per measure asked, then the weights."""
 Spot = tuple[int, Key]
 """A bucket and a group of the question."""
+OTHER_PERIOD = "the vendor counted this period; by this machine's clock another one is running"
 
 
 def shape(raw: Table, plan: Plan, queries: Sequence[Query]) -> Table:
@@ -34,7 +35,9 @@ def shape(raw: Table, plan: Plan, queries: Sequence[Query]) -> Table:
     Raises:
         UpstreamError: if the vendor's buckets do not lie in the question's, or none of them in its window.
     """
-    query = queries[0]
+    query, notes = queries[0], (*raw.notes, *plan.notes)
+    if plan.running and raw.window != query.window:
+        query, notes = replace(query, window=raw.window), (*notes, OTHER_PERIOD)
     measures = tuple(each for one in queries for each in one.measures)
     grid = list(edges(query.window, query.bucket)) if query.bucket else [query.window.start, query.window.end]
     combine = _Combine(measures, plan, raw)
@@ -66,7 +69,7 @@ def shape(raw: Table, plan: Plan, queries: Sequence[Query]) -> Table:
         exact=raw.exact,
         bound=raw.bound,
         rows_overlap=raw.rows_overlap,
-        notes=tuple(dict.fromkeys((*raw.notes, *plan.notes))),
+        notes=tuple(dict.fromkeys(notes)),
     )
     return _cut(table, query.top.n, cells, combine) if query.top and query.group_by else table
 

@@ -38,6 +38,8 @@ class Plan:
     """Column of averages -> the column of how many each was taken over, by which they combine."""
     notes: tuple[str, ...] = ()
     """What the answer must say beside its numbers."""
+    running: bool = False
+    """Whether the vendor decides the window, by its own clock: then the period that it states is the answer's."""
     otherwise: Plan | None = None
     """What to ask where the vendor has no such endpoint (404)."""
     absent: str = ""
@@ -86,6 +88,8 @@ class Upstream:
     check_finds: bool = True
     """Whether what `check` asks for exists. Where it does not, a 404 shows that address and key were taken."""
     auth: Literal["bearer", "basic"] = "bearer"
+    refusals: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The vendor's error code -> what to do, where its own words do not say."""
     list_values: Lister | None = None
     """(dataset, field, filters, now) -> how its values are listed, or Unsupported."""
     max_age_s: int = 30

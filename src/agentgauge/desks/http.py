@@ -100,7 +100,8 @@ class Connection:
     def told(self, body: bytes) -> str:
         """The vendor's own words about an error, without the key and its halves."""
         key = self.secret()
-        return told(body, (self.authorization().partition(" ")[2], key, *key.split(":")))
+        parts = (self.authorization().partition(" ")[2], key, *key.split(":"))
+        return told(body, [each for each in parts if len(each) > 3])  # fewer letters are part of any word
 
     async def close(self) -> None:
         """Lets go of its connections."""
@@ -227,9 +228,9 @@ class HttpChannel:
             moved = response.url.host != urlsplit(self.connection.base_url).hostname
             why = f"It redirected to {response.url.host}, which is not sent the key. {_BASE}" if moved else ""
             what = "did not take the key" if status == 401 else "does not allow this key to ask that"
+            needed = "a valid key for it" if status == 401 else "a key that may"
             raise SourceRefused(
-                f"{name} {what} ({status}{said}).",
-                hint=why or f"Set {self.connection.variables} to a valid key for it.",
+                f"{name} {what} ({status}{said}).", hint=why or f"Set {self.connection.variables} to {needed}."
             )
         if status == 404:
             raise SourceNotFound(f"{name} has nothing there (404{said}).", hint=_BASE)
@@ -238,7 +239,9 @@ class HttpChannel:
         if status < 400:
             raise SourceRefused(f"{name} redirects to nowhere ({status}).", hint=_BASE)
         if status < 500:
-            raise SourceRefused(f"{name} refused the question ({status}{said}).", hint="Change what it names.")
+            known = self.connection.upstream.refusals
+            hint = next((known[code] for code in known if code in said), "Change what it names.")
+            raise SourceRefused(f"{name} refused the question ({status}{said}).", hint=hint)
         raise UpstreamError(f"{name} failed ({status}{said}).", hint="It is on the vendor's side: try again later.")
 
     def _later(self, response: httpx2.Response, body: bytes, wait: float | None) -> UpstreamError:

@@ -111,7 +111,7 @@ def told(body: bytes, without: Sequence[str] = ()) -> str:
     return f": {said[:_TOLD]}" if said else ""
 
 
-_WORDS = ("code", "message", "error", "detail", "details", "msg")
+_WORDS = ("code", "field", "loc", "message", "error", "detail", "details", "msg")
 
 
 def _said(value: Any) -> str:

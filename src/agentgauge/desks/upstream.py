@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from agentgauge.core.errors import SourceNotFound, Unsupported, UpstreamGarbled
+from agentgauge.core.errors import InvalidValue, SourceNotFound, Unsupported, UpstreamError, UpstreamGarbled
 from agentgauge.core.fit import LADDER
 from agentgauge.core.query import Extent, Filter, Query, Values
 from agentgauge.core.reshape import shape, unknown
@@ -160,7 +160,9 @@ class UpstreamDesk:
                 return (await self._answered((of,)))[1]
             except Unsupported:
                 notes.append(f"{self.name} states no total of {', '.join(labels)}")
-                return None
+            except UpstreamError as error:  # the rows stand without it
+                notes.append(f"the total of {', '.join(labels)} is not known: {error.message}")
+            return None
 
         whole = await totals(replace(asked, group_by=()))
         each = whole
@@ -185,20 +187,10 @@ class UpstreamDesk:
                 raise UpstreamGarbled(f"{self.name} gives the same page again and again.", hint=_SHORTER)
             seen.append(asked)
             pages.append(await self.channel.send(endpoint, asked))
-            with self._reading(endpoint):
+            with reading(self.name, endpoint):
                 asked = endpoint.next_page(asked, pages[-1]) if endpoint.next_page else None
-        with self._reading(endpoint):
+        with reading(self.name, endpoint):
             return endpoint.decode(request, pages)
-
-    @contextmanager
-    def _reading(self, endpoint: Endpoint[Any]) -> Generator[None]:
-        try:
-            yield
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise UpstreamGarbled(
-                f"{self.name} answered {endpoint.name} in a form that is not its documented one ({_short(error)}).",
-                hint="Its API may have changed: update agentgauge, or ask source=local.",
-            ) from error
 
     def _unsupported(self, what: str) -> Unsupported:
         told = "; ".join(f"{tool}: {words}" for tool, words in self.upstream.offers.items())
@@ -206,6 +198,18 @@ class UpstreamDesk:
 
 
 _SHORTER = "Ask a shorter window."
+
+
+@contextmanager
+def reading(name: str, endpoint: Endpoint[Any]) -> Generator[None]:
+    """Within it, what a page turns out not to have is UpstreamGarbled by the source of that name."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, InvalidValue) as error:
+        raise UpstreamGarbled(
+            f"{name} answered {endpoint.name} in a form that is not its documented one ({_short(error)}).",
+            hint="Its API may have changed: update agentgauge, or ask source=local.",
+        ) from error
 
 
 def _short(error: Exception) -> str:

@@ -26,6 +26,8 @@ They stand in sources.toml in the data folder (AGENTGAUGE_HOME):
   tier = "hobby"                   # langfuse: what you pay for, by which its requests are limited
   base_url = "https://..."         # where the dialect has none of its own, or another host
   organisations = ["default"]      # who may ask it
+  timeout = 30                     # seconds a question may take
+  max_age = 60                     # seconds an answer is used again where the vendor does not say
   [defaults]
   usage_by_agent = ["local", "phone"]
 """

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from agentgauge.core.query import Measure
 from agentgauge.core.table import gathered
 from agentgauge.core.time import Bucket, Window, edges
+from agentgauge.core.wire import number
+from agentgauge.dialects.agentmessage.contract import MOST
 
 if TYPE_CHECKING:
     from agentgauge.core.table import Key, Table
@@ -20,10 +22,15 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound="MetricsRequest")
 VALUE = Measure("sum", "value", "value")
 """The one column of its answers; counts and cents both add up."""
+UNSTATED = "the vendor did not state its as_of: it is the end of the last bucket that has a value"
 
 
 def decode(request: MetricsRequest, pages: Sequence[Any]) -> Table:
-    """The pages' buckets as one table; a bucket that is null is left out, and so is one at `to` or after (1.6, 4)."""
+    """The pages' buckets as one table; a bucket that is null is left out, and so is one at `to` or after (1.6, 4).
+
+    Raises:
+        KeyError, TypeError, ValueError: for what is not as documented, a bucket off the stated grid among it.
+    """
     first = pages[0]["data"]
     grouped: str | None = getattr(request, "group_by")  # noqa: B009  # each route has its own
     start, end = _instant(first["from"]), _instant(first["to"])
@@ -32,12 +39,16 @@ def decode(request: MetricsRequest, pages: Sequence[Any]) -> Table:
     grid = edges(window, bucket)
     place = {edge: index for index, edge in enumerate(grid[:-1])}
     rows: list[tuple[int, Key, dict[str, Any]]] = []
+    known: int | None = None
     for page in pages:
         for each in page["data"]["buckets"]:
-            at = place.get(_instant(each["bucket_start"]))
-            if at is not None:
+            begins = _instant(each["bucket_start"])
+            if begins < end:
+                at = place[begins]
                 rows += [(at, key, {VALUE.label: value}) for key, value in _values(each, grouped)]
-    as_of = pages[-1]["meta"].get("as_of")
+                if each["groups" if grouped else "value"] is not None:
+                    known = grid[at + 1]
+    stated = pages[-1]["meta"].get("as_of")
     return gathered(
         window,
         grid,
@@ -45,7 +56,8 @@ def decode(request: MetricsRequest, pages: Sequence[Any]) -> Table:
         rows,
         bucket=bucket,
         group_by=(grouped,) if grouped else (),
-        as_of=None if as_of is None else _instant(as_of),
+        as_of=known if stated is None else _instant(stated),
+        notes=(UNSTATED,) if stated is None else (),
     )
 
 
@@ -61,8 +73,10 @@ def _values(bucket: Any, grouped: str | None) -> list[tuple[Key, int | float]]:
 
 def _number(value: Any) -> int | float:
     """A number, also where it comes as a string; cents may have a fraction (1.6, 11)."""
-    number = float(value)
-    return int(number) if number.is_integer() else number
+    found = number(value)
+    if found is None:
+        raise ValueError("a value that is no number")
+    return int(found) if found == int(found) else found
 
 
 def _instant(text: str) -> int:
@@ -73,6 +87,13 @@ def _instant(text: str) -> int:
 
 
 def next_page(request: R, body: Any) -> R | None:
-    """The request of the next page: the same with its cursor, which pins the query."""
-    cursor = body["meta"].get("next_cursor")
+    """The request of the next page: the same with its cursor, which pins the query.
+
+    Raises:
+        ValueError: for a full page that has no word for the cursor: whether more follow is not known.
+    """
+    meta = body["meta"]
+    cursor = meta.get("next_cursor")
+    if "next_cursor" not in meta and len(body["data"]["buckets"]) >= meta.get("limit", MOST):
+        raise ValueError("a full page without next_cursor")
     return None if cursor is None else request.model_copy(update={"cursor": cursor})

@@ -122,5 +122,9 @@ UPSTREAM = Upstream(
     },
     datasets=("messages", "webhooks"),
     plan=plan,
+    refusals={
+        "GRANULARITY_NOT_AVAILABLE": "Ask whole days: dates as start and end, and interval=1d. Every plan has those.",
+        "WINDOW_TOO_LARGE": "Ask a shorter window, or a longer interval that divides start and end.",
+    },
     check=(OPERATIONS[0], MessagesRequest.model_validate({"metric": "sent", "limit": 1})),
 )

@@ -82,7 +82,8 @@ def _of_period(query: Query, columns: Columns, now: int) -> Plan:
     tz = query.bucket.zone if query.bucket else "UTC"
     for period in PERIODS:
         if query.bucket == Bucket(period, 1, tz) and query.window == current_period(period, now=now, tz=tz):
-            return Plan(endpoint=BY_AGENT, request=ByAgentRequest(period=period, tz=tz), columns=columns)
+            request = ByAgentRequest(period=period, tz=tz)
+            return Plan(endpoint=BY_AGENT, request=request, columns=columns, running=True)
     raise cannot(
         VENDOR,
         "look at any time but the running week, month or year",

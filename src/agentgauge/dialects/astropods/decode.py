@@ -1,8 +1,8 @@
 """Astropods' answers, read into tables: the reverse of `operations.encode_metrics`. Pure and lenient.
 
 Source: contract `astropods` 5.2 and 5.4. No property of an answer is required there, and none is ruled out to be null:
-a count that is left out is 0, one that is null is not known, and the average of no traces, stated as 0, is none.
-Above: `operations`.
+a count that some buckets leave out is 0 there, one that is null or that no bucket has is not known, and the average of
+no traces, stated as 0, is none. Above: `operations`.
 """
 
 from __future__ import annotations
@@ -34,11 +34,14 @@ def decode(request: MetricsRequest, pages: Sequence[Any]) -> Table:
     grid = sorted({*starts, *(start + width for start in starts)}) or _range(request, body, width)
     place = {start: index for index, start in enumerate(grid)}
     rows = [(place[start], (), _cells(buckets[start])) for start in starts]
-    return gathered(Window(grid[0], grid[-1]), grid, MEASURES, rows, notes=_lacking([cells for _, _, cells in rows]))
+    stated = [each for each in MEASURES if not rows or any(each.label in bucket for bucket in buckets.values())]
+    unknown = tuple(f"the vendor's answer states no {each.label}" for each in MEASURES if each not in stated)
+    notes = (*unknown, *_lacking([cells for _, _, cells in rows]))
+    return gathered(Window(grid[0], grid[-1]), grid, stated, rows, notes=notes)
 
 
 def _cells(bucket: Mapping[str, Any]) -> dict[str, Cell]:
-    cells = {each.label: _number(bucket.get(each.label, 0), each.how) for each in MEASURES}
+    cells = {each.label: _number(bucket.get(each.label, 0 if each.adds else None), each.how) for each in MEASURES}
     return cells if cells[COUNT.label] else cells | {LATENCY.label: None}
 
 

@@ -36,6 +36,7 @@ AT_ONCE = 8
 """How many requests are under way at a time."""
 NO_KINDS = "this source does not state kinds"
 ONLY_SUMS = "this source states sums only: no kinds and no numbers of points"
+UNTOLD = "value is a sum, an average or a p95, by the metric's kind, which could not be found out"
 OWN_WORDS = "value is an average (of a gauge) or a p95 (of a histogram); this source does not state which"
 NO_TOTAL = "sums of several metrics do not add up to a total; name one in metric_names for a total and a comparison"
 
@@ -107,12 +108,14 @@ async def timeseries(query: Query, desk: Desk) -> tuple[Query, Ask, tuple[str, .
 
     The vendor aggregates by a kind that it does not state. Where one step over the whole window comes to the metric's
     sum, and so do all steps together, they are sums (no average and no p95 of several points does both), and a step
-    without points is zero. Else the values are shown as they are, and such a step is null.
+    without points is zero. Else the values are shown as they are, and such a step is null. So they are where the
+    vendor does not answer for the whole window.
     """
     own = await desk.ask(replace(query, measures=(OWN,)))
-    whole = await desk.ask(replace(query, measures=(SUM,), bucket=None, group_by=()))
     in_one_step, in_steps = own.total[OWN.label], added(own.values[OWN.label])
-    adds = all(_same(each, whole.total[SUM.label]) for each in (in_one_step or 0, in_steps))
+    told = in_one_step is not None or not in_steps
+    whole = await desk.ask(replace(query, measures=(SUM,), bucket=None, group_by=())) if told else None
+    adds = whole is not None and all(_same(each, whole.total[SUM.label]) for each in (in_one_step or 0, in_steps))
 
     async def ask(asked: Query) -> Table:
         if adds and asked.bucket is None:
@@ -121,7 +124,7 @@ async def timeseries(query: Query, desk: Desk) -> tuple[Query, Ask, tuple[str, .
         return _as_sums(table) if adds else table
 
     shown = replace(query, measures=(SUM if adds else OWN,), bucket=None)
-    return shown, ask, () if adds else (OWN_WORDS,)
+    return shown, ask, () if adds else (OWN_WORDS if told else UNTOLD,)
 
 
 def _same(one: Cell, other: Cell) -> bool:
