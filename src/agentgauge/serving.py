@@ -236,8 +236,9 @@ class Organisation:
 
     def export(self, signal: otlp.Signal, encoding: otlp.Encoding, body: bytes) -> bytes:
         """Stores the records of an OTLP request, and gives the body of its answer; others write while it decodes."""
-        # What a metric added depends on what was remembered of it, so that two requests cannot count at once.
-        with self._counting if signal == "metrics" else nullcontext(), Intake(self._together) as intake:
+        # What a metric added, and which of equal log records one is, depends on what was remembered: such requests
+        # cannot count at once.
+        with nullcontext() if signal == "traces" else self._counting, Intake(self._together) as intake:
             rejections = otlp.take(signal, encoding, body, intake)
         return otlp.answer(signal, encoding, rejections)
 

@@ -18,6 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from agentgauge.app import App
 from agentgauge.config import Settings
+from agentgauge.ingest.local_keys import Ordinals
 from agentgauge.ingest.otlp import JSON, PROTOBUF, take
 from agentgauge.ingest.otlp.mapping import logs_to_events, spans_to_events
 from agentgauge.ingest.otlp.records import LogRecord, Span, SpanEvent
@@ -34,6 +35,8 @@ FIXTURES = Path(__file__).parents[1] / "fixtures" / "otlp"
 NOON_NS = 1_795_176_000_000_000_000
 """2026-11-20T12:00Z, the day of all recorded requests."""
 MS = 1_000_000
+ORDINALS = Ordinals(lambda _: None)
+"""Of all records that are given, one by one."""
 TOKENS = {
     "input": "input_tokens",
     "output": "output_tokens",
@@ -154,7 +157,7 @@ class World:
 
 def events(record: Span | LogRecord) -> list[Event]:
     """The events of one record."""
-    return list(spans_to_events([record]) if isinstance(record, Span) else logs_to_events([record]))
+    return list(spans_to_events([record]) if isinstance(record, Span) else logs_to_events([record], ORDINALS))
 
 
 def event(record: Span | LogRecord) -> Event:

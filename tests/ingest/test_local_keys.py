@@ -30,16 +30,23 @@ def test_a_number_that_one_side_leaves_out_is_zero() -> None:
 
 
 def test_equal_happenings_are_counted_and_one_that_is_sent_again_keeps_its_ordinal() -> None:
-    ordinals = Ordinals()
+    ordinals = Ordinals(lambda _: None)
     assert [ordinals.of("a", 10), ordinals.of("a", 20), ordinals.of("b", 20), ordinals.of("a", 10)] == [1, 2, 1, 1]
 
 
-def test_what_was_not_seen_for_long_is_forgotten() -> None:
-    ordinals = Ordinals()
-    ordinals.of("a", 1)
-    for number in range(local_keys.REMEMBERED):
-        ordinals.of(f"b{number}", 1)
-    assert ordinals.of("a", 2) == 1
+def test_what_was_counted_is_counted_on_by_whoever_remembers_it() -> None:
+    ordinals = Ordinals(lambda _: None)
+    assert [ordinals.of("a", instant) for instant in range(5)] == [1, 2, 3, 4, 5]
+    resumed = Ordinals(dict(ordinals.memos()).get)
+    assert [resumed.of("a", 3), resumed.of("a", 9), resumed.of("b", 3)] == [4, 6, 1]
+
+
+def test_what_was_not_seen_for_long_is_forgotten_and_its_ordinal_never_given_again() -> None:
+    ordinals = Ordinals(lambda _: None)
+    for instant in range(local_keys.REMEMBERED + 1):
+        ordinals.of("a", instant)
+    resumed = Ordinals(dict(ordinals.memos()).get)
+    assert [resumed.of("a", 1), resumed.of("a", 0)] == [2, local_keys.REMEMBERED + 2]
 
 
 def test_of_copies_with_equal_numbers_the_local_logs_ranks_higher() -> None:
@@ -153,10 +160,11 @@ def test_a_session_that_comes_both_ways_counts_once_in_any_order(
     expected: tuple[str, ...],
 ) -> None:
     first, second = logs()[:2], logs()[2:]
+    ordinals = Ordinals(lambda _: None)
     deliveries: list[Callable[[], Iterable[Mapping[str, Any]]]] = [
         file,
-        lambda: logs_to_events(first),
-        lambda: logs_to_events(second),
+        lambda: logs_to_events(first, ordinals),
+        lambda: logs_to_events(second, ordinals),
     ]
     for number, order in enumerate(permutations(deliveries)):
         path = tmp_path / f"{number}.db"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import gzip
 import json as stdlib_json
@@ -13,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from otlp_requests import REQUESTS, in_json, requests
 
-from agentgauge.core.errors import InvalidValue
+from agentgauge.core.errors import InvalidValue, TooLarge
 from agentgauge.ingest.otlp import json, protobuf, rules
 
 if TYPE_CHECKING:
@@ -447,6 +449,71 @@ def test_a_protobuf_body_cut_anywhere_gives_no_more_than_it_holds() -> None:
         except InvalidValue:
             continue
         assert repr(found) == repr(whole[: len(found)])
+
+
+@pytest.mark.parametrize("encoding", [json, protobuf])
+def test_a_prompt_may_be_long_and_full_of_what_begins_a_value(encoding: Any) -> None:
+    prompt = '{"a":[1,2]},' * 300_000
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add(start_time_unix_nano=T0)
+    span.trace_id, span.span_id = bytes.fromhex(TRACE), bytes.fromhex(SPAN)
+    span.attributes.add(key="gen_ai.input.messages").value.string_value = prompt
+    body = in_json(request) if encoding is json else request.SerializeToString()
+    (found,), _ = decoded("traces", body, encoding)
+    assert found.attributes == {"gen_ai.input.messages": prompt}
+
+
+def test_a_json_request_of_more_than_two_million_values_is_too_large() -> None:
+    with pytest.raises(TooLarge, match="2,000,000 values"):
+        decoded("traces", b'{"resourceSpans":[' + b"0," * 2_000_000 + b"0]}")
+
+
+@pytest.mark.parametrize(("links", "is_taken"), [(1_999_997, True), (1_999_998, False)])
+def test_a_protobuf_request_has_at_most_two_million_messages(links: int, is_taken: bool) -> None:
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add()  # three messages
+    span.trace_id, span.span_id, span.start_time_unix_nano = bytes.fromhex(TRACE), bytes.fromhex(SPAN), T0
+    span.MergeFromString(b"\x6a\0" * links)
+    body = request.SerializeToString()
+    if is_taken:
+        assert len(decoded("traces", body, protobuf)[0]) == 1
+    else:
+        with pytest.raises(TooLarge, match="2,000,000 messages"):
+            decoded("traces", body, protobuf)
+
+
+def test_an_attribute_that_is_none_costs_its_own_span_only() -> None:
+    request = ExportTraceServiceRequest()
+    spans = request.resource_spans.add().scope_spans.add().spans
+    for number in (1, 2, 3):
+        spans.add(trace_id=b"t" * 16, span_id=bytes([number] * 8), start_time_unix_nano=T0)
+        spans[-1].attributes.add(key="name").value.string_value = f"text {number}"
+    body = request.SerializeToString().replace(b"text 2", b"text\xff2")
+    found, rejections = decoded("traces", body, protobuf)
+    assert [each.attributes["name"] for each in found] == ["text 1", "text 3"]
+    assert rejections.reasons == ["attributes: must be pairs of a key and a value."]
+
+
+ATTRIBUTE_VALUES = st.one_of(
+    st.text(max_size=200), st.integers(-(2**63), 2**63 - 1), st.booleans(), st.binary(max_size=5), st.none()
+)
+
+
+@given(st.dictionaries(st.text(max_size=200), ATTRIBUTE_VALUES, max_size=5))
+def test_attributes_are_read_as_protobuf_itself_reads_them(attributes: dict[str, Any]) -> None:
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add()
+    span.trace_id, span.span_id, span.start_time_unix_nano = bytes.fromhex(TRACE), bytes.fromhex(SPAN), T0
+    fields = {str: "string_value", int: "int_value", bool: "bool_value", bytes: "bytes_value"}
+    for key, value in attributes.items():
+        pair = span.attributes.add(key=key)
+        if value is not None:
+            setattr(pair.value, fields[type(value)], value)
+    (found,), _ = decoded("traces", request.SerializeToString(), protobuf)
+    assert found.attributes == {
+        key: base64.b64encode(value).decode() if isinstance(value, bytes) else value
+        for key, value in attributes.items()
+    }
 
 
 @given(st.sampled_from(sorted(REQUESTS)), st.binary(max_size=60), st.sampled_from([json, protobuf]))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from otlp_world import FIXTURES, World, event, events, log, recordings, span
+from otlp_world import FIXTURES, MS, NOON_NS, Request, World, event, events, log, recordings, span
 
 from agentgauge.ingest import claude_code
+from agentgauge.ingest.otlp import JSON
 
 if TYPE_CHECKING:
     from agentgauge.ingest.otlp.records import LogRecord, Span
@@ -156,6 +158,21 @@ def test_only_the_record_with_the_tokens_is_a_call_of_codex() -> None:
     assert (totals["input"], totals["output"], totals["cache_read"], totals["reasoning"]) == (18_000, 240, 14_000, 128)
 
 
+@pytest.mark.parametrize(
+    "said", [{"http__response__status_code": "429"}, {"error__message": "connection refused"}], ids=["status", "error"]
+)
+def test_a_request_of_codex_that_was_refused_or_never_arrived_is_a_failed_call(said: dict[str, Any]) -> None:
+    failed = event(log("codex.api_request", scope=CODEX, conversation__id="c1", attempt=0, **said))
+    assert (failed["type"], failed["is_failure"]) == ("model_call", True)
+
+
+def test_a_reply_that_fails_after_its_request_is_a_failed_call_of_codex() -> None:
+    failed = event(
+        log("codex.sse_event", scope=CODEX, event__kind="response.failed", error__message="overloaded", model="gpt-5")
+    )
+    assert (failed["type"], failed["is_failure"], failed["error_code"]) == ("model_call", True, "overloaded")
+
+
 def test_the_place_in_the_source_that_codex_calls_an_event_name_is_none() -> None:
     record = codex_reply(0)._replace(event_name="event otel/src/events/session_telemetry.rs:703")
     assert event(record)["type"] == "model_call"
@@ -208,6 +225,22 @@ def test_equal_records_of_one_instant_count_once_and_of_several_instants_each() 
     with World() as world:
         world.give(same, later, same)
         assert world.totals()["llm_calls"] == 2
+
+
+def test_a_session_counts_on_in_the_next_request_whoever_takes_it() -> None:
+    def prompts(*minutes: int) -> Request:
+        named = {"event.name": "gemini_cli.user_prompt", "session.id": "s1"}
+        attributes = [{"key": name, "value": {"stringValue": value}} for name, value in named.items()]
+        times = [str(NOON_NS + minute * 60_000 * MS) for minute in minutes]
+        records = [{"timeUnixNano": time, "attributes": attributes} for time in times]
+        body = {"resourceLogs": [{"scopeLogs": [{"scope": {"name": "gemini-cli"}, "logRecords": records}]}]}
+        return Request("logs", JSON, json.dumps(body).encode())
+
+    with World() as world:
+        world.send(prompts(0, 1))
+        world.send(prompts(2), prompts(1))
+        world.send(prompts(3, 0), prompts(2))
+        assert world.totals()["agent_runs"] == 4
 
 
 def test_what_a_log_record_says_is_not_kept() -> None:

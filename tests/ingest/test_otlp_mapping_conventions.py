@@ -99,6 +99,7 @@ def test_a_call_has_every_field_that_its_span_gives() -> None:
         ("chat", "model_call"),
         ("text_completion", "model_call"),
         ("generate_content", "model_call"),
+        ("chat.completions", "model_call"),
         ("embeddings", "model_call"),
         ("llm_call", "model_call"),
         ("execute_tool", "tool_call"),
@@ -202,7 +203,15 @@ def test_one_response_id_of_two_providers_is_two_calls() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("openai", "azure.ai.openai"), ("gcp.gemini", "gcp.vertex_ai"), ("OpenAI", "openai.chat")]
+    ("one", "other"),
+    [
+        ("openai", "azure.ai.openai"),
+        ("az.ai.openai", "azure-openai.responses"),
+        ("gcp.gemini", "gcp.vertex_ai"),
+        ("google_genai", "vertexai"),
+        ("aws.bedrock", "AWS"),
+        ("OpenAI", "openai.chat"),
+    ],
 )
 def test_two_names_of_one_provider_are_one_call(one: str, other: str) -> None:
     copies = [
@@ -286,6 +295,25 @@ def test_a_workflow_of_traceloop_and_the_agent_in_it_are_one_run() -> None:
     assert event(spans[1])["tool_name"] == "look_up"
 
 
+def test_the_making_of_an_agent_is_no_run_though_traceloop_marks_it_as_one() -> None:
+    made = span("create_agent a", gen_ai__operation__name="create_agent", traceloop__span__kind="agent")
+    assert event(made)["type"] == "point"
+
+
+def test_the_oldest_names_of_traceloop_name_the_model_and_its_provider() -> None:
+    call = event(
+        span(
+            kind=3,
+            llm__request__type="chat",
+            llm__vendor="OpenAI",
+            llm__request__model="gpt-4o-mini",
+            llm__usage__prompt_tokens=1_500,
+            llm__usage__completion_tokens=25,
+        )
+    )
+    assert (call["provider"], call["model_name"], call["cost_usd"]) == ("openai", "gpt-4o-mini", 0.00024)
+
+
 def test_the_agents_session_and_user_of_traceloop_are_its_associations() -> None:
     call = event(
         span(
@@ -345,6 +373,34 @@ def test_the_merged_tools_of_adk_are_no_tool_call_and_its_call_llm_is_no_model_c
     assert (found["llm_calls"], found["tool_calls"], found["agent_runs"], found["output"]) == (1, 1, 1, 39)
 
 
+def test_the_call_llm_of_an_early_adk_is_its_model_call_and_the_invocation_its_run() -> None:
+    scope = "gcp.vertex.agent"
+    usage: dict[str, Any] = {"gen_ai__usage__input_tokens": 100, "gen_ai__usage__output_tokens": 39}
+    about: dict[str, Any] = {"gen_ai__system": scope, "gcp__vertex__agent__event_id": "e1", **usage}
+    call = span("call_llm", id=1, scope=scope, gen_ai__request__model="gemini-2.0-flash", **about)
+    early = [call, span("agent_run [weather]", id=2, scope=scope), span("invocation", id=3, scope=scope)]
+    found = totals(*early)
+    assert (found["llm_calls"], found["agent_runs"], found["input"], found["output"]) == (1, 1, 100, 39)
+    inner = span("generate_content", id=4, scope=scope, gen_ai__operation__name="generate_content", **about)
+    assert totals(call, inner)["llm_calls"] == 1
+    assert event(call._replace(scope_version="2.13.0"))["type"] == "point"
+
+
+def test_the_early_spans_of_pydantic_ai_are_known_by_their_names() -> None:
+    scope = "pydantic-ai"
+    usage: dict[str, Any] = {"gen_ai__usage__input_tokens": 1_500, "gen_ai__usage__output_tokens": 25}
+    spans = [
+        span("chat gpt-4o-mini", id=1, kind=3, scope=scope, **CALL),
+        span("running tool", id=2, scope=scope, status=2, exception="ValueError", gen_ai__tool__name="get_order"),
+        span("running 1 tool", id=3, scope=scope, tools=["get_order"]),
+        span("agent run", id=4, scope=scope, agent_name="orders", model_name="gpt-4o-mini", **usage),
+    ]
+    found = totals(*spans)
+    counts = [found[name] for name in ("llm_calls", "tool_calls", "tool_errors", "agent_runs", "input", "output")]
+    assert counts == [1, 1, 1, 1, 1_500, 25]
+    assert (event(spans[1])["tool_name"], event(spans[3])["agent_name"]) == ("get_order", "orders")
+
+
 def test_the_same_mcp_call_seen_by_client_and_server_is_one_tool_call() -> None:
     call: dict[str, Any] = {
         "mcp__method__name": "tools/call",
@@ -356,6 +412,19 @@ def test_the_same_mcp_call_seen_by_client_and_server_is_one_tool_call() -> None:
     for order in ([client, server], [server, client]):
         assert totals(*order) == {"tool_calls": 1}
     assert totals(client, span(trace=2, id=3, kind=2, **call)) == {"tool_calls": 2}
+
+
+def test_a_request_seen_by_mcp_client_and_server_is_one_and_failed_if_either_says_so() -> None:
+    listed: dict[str, Any] = {"mcp__method__name": "tools/list"}
+    called: dict[str, Any] = {"mcp__method__name": "tools/call", "jsonrpc__request__id": 2, "gen_ai__tool__name": "a"}
+    both = [
+        span("tools/list", id=1, kind=3, jsonrpc__request__id=1, **listed),
+        span("tools/list", id=2, kind=2, jsonrpc__request__id="1", **listed),
+        span("tools/call a", id=4, kind=3, **called),
+        span("tools/call a", id=3, kind=2, status=2, **called),
+    ]
+    for order in (both, both[::-1]):
+        assert totals(*order) == {"agent_runs": 1, "tool_calls": 1, "tool_errors": 1}
 
 
 def test_a_failed_langfuse_observation_says_so_by_its_level() -> None:
@@ -383,6 +452,16 @@ def test_langfuses_openai_client_reports_usage_as_openai_does(
     )
     names = ("input_tokens", "output_tokens", "cache_read_tokens", "reasoning_tokens", "cost_usd")
     assert [found[name] for name in names] == [1_500, 25, 1_024, 9, 0.0001632]
+
+
+@pytest.mark.parametrize("read", [1_024, 100])
+def test_what_langfuses_langchain_callback_counts_beside_input_and_output_is_added(read: int) -> None:
+    usage = {"input": 1_500 - read, "input_cache_read": read, "output": 11, "output_reasoning": 14, "total": 1_525}
+    found = event(
+        span(langfuse__observation__type="generation", langfuse__observation__usage_details=json.dumps(usage))
+    )
+    names = ("input_tokens", "output_tokens", "cache_read_tokens", "reasoning_tokens")
+    assert [found[name] for name in names] == [1_500, 25, read, 14]
 
 
 def test_success_is_every_status_but_error() -> None:

@@ -7,14 +7,14 @@ import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import httpx2
 import pytest
 from exported import serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 MIB = 1 << 20
 GZIP = {"Content-Encoding": "gzip"}
@@ -56,4 +56,66 @@ def test_bombs_are_refused_and_the_server_stays_small_and_up(tmp_path: Path, kin
         assert [each.result() for each in [pool.submit(send, packed, **GZIP) for _ in range(8)]] == [413] * 8
         assert send(endless()) == 413
         assert send(b"{}" if kind.endswith("json") else b"") == 200
+        assert peak_mib(server.process.pid) < MOST_MIB
+
+
+ROOM = 64 * MIB - 64
+"""The bytes that fit a body, with those around them."""
+SPAN_IDS = b"\x0a\x10" + b"t" * 16 + b"\x12\x08" + b"s" * 8
+
+
+def field(number: int, content: bytes) -> bytes:
+    """A field of a protobuf message that holds bytes, or another message."""
+    size, rest = len(content), b""
+    while size >= 0x80:
+        rest, size = rest + bytes((size & 0x7F | 0x80,)), size >> 7
+    return bytes((number << 3 | 2,)) + rest + bytes((size,)) + content
+
+
+def within(content: bytes, *numbers: int) -> bytes:
+    """Some fields, within messages within messages: the numbers of their fields, the outermost first."""
+    for number in reversed(numbers):
+        content = field(number, content)
+    return content
+
+
+def filled(unit: bytes) -> bytes:
+    """As many as fit a body."""
+    return unit * (ROOM // len(unit))
+
+
+Bodies: TypeAlias = "Mapping[str, tuple[str, Callable[[], bytes]]]"
+"""What a body is full of, the signal that it is sent as, and what makes it."""
+
+PROTOBUF_BODIES: Bodies = {
+    "groups": ("traces", lambda: filled(b"\x0a\0")),
+    "spans": ("traces", lambda: within(filled(b"\x12\0"), 1, 2)),
+    "attributes": ("traces", lambda: within(SPAN_IDS + filled(b"\x4a\0")[100:], 1, 2, 2)),
+    "values of one attribute": ("traces", lambda: within(filled(b"\x0a\0"), 1, 2, 2, 9, 2, 5)),
+    "log records": ("logs", lambda: within(filled(b"\x12\0"), 1, 2)),
+    "values of a log record's body": ("logs", lambda: within(filled(b"\x0a\0"), 1, 2, 2, 5, 5)),
+    "data points": ("metrics", lambda: within(filled(b"\x0a\0"), 1, 2, 2, 5)),
+    "buckets": ("metrics", lambda: within(filled(b"\x01"), 1, 2, 2, 10, 1, 8, 2)),
+}
+JSON_BODIES: Bodies = {
+    "groups": ("traces", lambda: b'{"resourceSpans":[' + filled(b"{},") + b"{}]}"),
+    "numbers": ("traces", lambda: b'{"resourceSpans":[' + filled(b"1.5,") + b"0]}"),
+    "lists": ("logs", lambda: b'{"resourceLogs":[' + filled(b"[],") + b"[]]}"),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "bodies"), [("application/x-protobuf", PROTOBUF_BODIES), ("application/json", JSON_BODIES)]
+)
+def test_millions_of_empty_messages_are_refused_before_they_are_built(
+    tmp_path: Path, kind: str, bodies: Bodies
+) -> None:
+    with serving(tmp_path) as (server, url):
+        for name, (signal, body) in bodies.items():
+            packed = gzip.compress(body(), 1)
+            response = httpx2.post(
+                f"{url}/v1/{signal}", content=packed, headers={"Content-Type": kind, **GZIP}, timeout=60
+            )
+            assert response.status_code == 413, name
+            assert b"2,000,000" in response.content, name
         assert peak_mib(server.process.pid) < MOST_MIB

@@ -1,9 +1,9 @@
 """Langfuse's observations and scores as events: pages `{"data": [...]}` of its API, JSON Lines, or one array.
 
 Above: `formats`, and `langfuse_wire` for what SDKs send. Below: `exported`. Facts 5.1: generations and embeddings are
-model calls; Langfuse counts what the cache holds apart from `input`, and where `total` shows that it is, it is added;
-an AGENT is an agent run, and where a trace has none, its root is; any other observation is kept as a point with its
-duration. A score is a point with the score's name.
+model calls; some SDKs count what the cache holds apart from `input` and thoughts apart from `output`, and where `total`
+shows that they do, both are added; an AGENT is an agent run, and where a trace has none, its root is; any other
+observation is kept as a point with its duration. A score is a point with the score's name.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from agentgauge.ingest import exported, lenient
 from agentgauge.ingest.check import Rejected
 from agentgauge.ingest.exported import column
+from agentgauge.ingest.usage import beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,7 +29,8 @@ SCORES = (("dataType", "value", "name"), ("traceId", "value", "name", "timestamp
 """The keys by which a score is told: as the API gives it, and as an SDK sends it."""
 CACHE_READ = ("cache_read_input_tokens", "input_cached_tokens", "input_cache_read", "cache_read")
 CACHE_WRITE = ("cache_creation_input_tokens", "input_cache_creation", "cache_write", "cache_creation")
-"""The keys of `usageDetails` under which SDKs put what the cache read and wrote."""
+REASONING = ("output_reasoning_tokens", "output_reasoning", "reasoning_tokens")
+"""The keys of `usageDetails` under which SDKs put what the cache read and wrote, and what was thought."""
 
 
 def _usage(*names: str) -> tuple[str, ...]:
@@ -56,7 +58,7 @@ MODEL = (
     ),
     column("cache_read_tokens", *_usage(*CACHE_READ), read=exported.count),
     column("cache_write_tokens", *_usage(*CACHE_WRITE), read=exported.count),
-    column("reasoning_tokens", *_usage("output_reasoning_tokens", "reasoning_tokens"), read=exported.count),
+    column("reasoning_tokens", *_usage(*REASONING), read=exported.count),
     column(
         "cost_usd", "totalCost", "costDetails.total", "calculatedTotalCost", "usage.totalCost", read=exported.number
     ),
@@ -161,8 +163,12 @@ def _model_call(record: Mapping[str, Any]) -> dict[str, Any]:
     total = exported.count(lenient.at(record, "usageDetails.total"))
     prompt, output = own.get("input_tokens", 0), own.get("output_tokens", 0)
     cache = own.get("cache_read_tokens", 0) + own.get("cache_write_tokens", 0)
-    if cache and (cache > prompt or total == prompt + output + cache):
+    reasoning = own.get("reasoning_tokens", 0)
+    parts = beside(total or 0, prompt, output, cached=cache, reasoning=reasoning)
+    if parts.cache or cache > prompt:
         own["input_tokens"] = prompt + cache
+    if parts.reasoning:
+        own["output_tokens"] = output + reasoning
     return own
 
 

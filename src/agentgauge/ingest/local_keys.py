@@ -21,9 +21,12 @@ run and the agent; of tool calls the telemetry's, because it measured the time.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from threading import Lock
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 Program: TypeAlias = Literal["codex", "gemini"]
 
@@ -31,8 +34,9 @@ TELEMETRY, LOCAL = 0, 1
 """The last bit of the rank of a model call or a run: of copies with equal numbers the local log's counts."""
 UNFINISHED, FINISHED, MEASURED = range(3)
 """The ranks of a tool call: without its result; with it; from telemetry, which measured how long it took."""
-REMEMBERED = 50_000
-"""How many different calls `Ordinals` remembers."""
+REMEMBERED = 1_000
+"""How many instants of equal happenings `Ordinals` remembers."""
+_MEMO = "nth:"
 
 
 def call(program: Program, session: str, *numbers: int | None) -> str:
@@ -69,19 +73,33 @@ def run_rank(tokens: int, latency_ms: int | None) -> int:
 class Ordinals:
     """Counts equal happenings of a stream that may be sent again: one of the same instant keeps its ordinal.
 
-    Safe to use from several threads. It forgets what was not seen for long; a copy sent again after that would have
-    to have an equal sibling as well to be taken for another happening.
+    What it counted is found again as memos, so that a session counts on when the server starts again.
     """
 
-    def __init__(self) -> None:
-        self._seen: OrderedDict[str, dict[int, int]] = OrderedDict()
-        self._lock = Lock()
+    def __init__(self, recall: Callable[[str], bytes | None]) -> None:
+        self._recall = recall
+        self._seen: dict[str, dict[int, int]] = {}
 
     def of(self, equal: str, instant: int) -> int:
         """The ordinal, from 1, of what happened at this instant (in any unit) among what is equal but for the time."""
-        with self._lock:
-            instants = self._seen.setdefault(equal, {})
-            self._seen.move_to_end(equal)
-            if len(self._seen) > REMEMBERED:
-                self._seen.popitem(last=False)
-            return instants.setdefault(instant, len(instants) + 1)
+        instants = self._seen.get(equal)
+        if instants is None:
+            instants = self._seen[equal] = self._remembered(equal)
+        if instant not in instants:
+            instants[instant] = next(reversed(instants.values()), 0) + 1
+            if len(instants) > REMEMBERED:
+                del instants[next(iter(instants))]
+        return instants[instant]
+
+    def memos(self) -> Iterator[tuple[str, bytes]]:
+        """What is to be remembered of everything that was counted: keys and values for `recall`."""
+        for equal, instants in self._seen.items():
+            yield _MEMO + equal, orjson.dumps([next(iter(instants.values())), *instants])
+
+    def _remembered(self, equal: str) -> dict[int, int]:
+        """By instant the ordinal, ascending."""
+        found = self._recall(_MEMO + equal)
+        if found is None:
+            return {}
+        first, *instants = orjson.loads(found)
+        return {instant: ordinal for ordinal, instant in enumerate(instants, first)}

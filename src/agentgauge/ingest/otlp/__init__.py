@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
 
 from agentgauge.ingest.otlp import json, protobuf
@@ -110,10 +110,13 @@ def _of_spans(_: Intake) -> Callable[[Sequence[Span]], Iterable[Event]]:
     return spans_to_events
 
 
-def _of_log_records(_: Intake) -> Callable[[Sequence[LogRecord]], Iterable[Event]]:
+def _of_log_records(intake: Intake) -> Callable[[Sequence[LogRecord]], Iterable[Event | Memo]]:
+    from agentgauge.ingest.local_keys import Ordinals
     from agentgauge.ingest.otlp.mapping import logs_to_events
+    from agentgauge.ingest.run import Memo
 
-    return logs_to_events
+    ordinals = Ordinals(intake.recall)
+    return lambda records: chain(logs_to_events(records, ordinals), (Memo(*each) for each in ordinals.memos()))
 
 
 def _of_points(intake: Intake) -> Callable[[Sequence[MetricPoint]], Iterable[Event | Memo]]:

@@ -36,6 +36,7 @@ from agentgauge.ingest.otlp.json_fields import (
     unsigned_of,
     value_of,
 )
+from agentgauge.ingest.otlp.limits import refuse_values
 from agentgauge.ingest.otlp.records import EMPTY, Buckets, LogRecord, MetricPoint, MetricType, Span, SpanEvent
 from agentgauge.ingest.otlp.rules import SPAN_DIGITS, TRACE_DIGITS, Unreadable, finite, parent, reference
 
@@ -58,6 +59,7 @@ def spans(body: bytes) -> Iterator[Span | Unreadable]:
 
     Raises:
         InvalidValue: the body is no such request; before the first span.
+        TooLarge: it holds more than `limits.MOST`; before the first span.
     """
     for record, origin in _records(body, "resourceSpans", "scopeSpans", "spans"):
         yield _attempt(_span, record, origin)
@@ -152,6 +154,7 @@ def _origin(part: Any, resource: Object) -> _Origin:
 
 def _parsed(body: bytes) -> object:
     """The value of a JSON text; half surrogate pairs are replaced, and Python's NaN and Infinity are read."""
+    refuse_values(body)
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -1,8 +1,8 @@
 """The binary encoding of OTLP: request bodies to records, and the messages that are sent back.
 
-Above: `take`. Below: opentelemetry-proto, which parses the bytes in C; it is imported when the first body arrives (it
-takes 50 ms). What is left to Python is to read the fields, each of which costs about as much as a dictionary look-up:
-so the common kinds of attribute value are tried in order of their frequency before protobuf is asked which one it is.
+Above: `take`. Below: `lean`, whose messages protobuf parses in C and whose attributes are read when a record is; it is
+imported when the first body arrives (it takes 50 ms). `limits` has looked at a large body before. A record with an
+attribute that cannot be read is given as an Unreadable, in its place.
 
 Source: opentelemetry-proto 1.11; the mapping of fields is that of `records`.
 """
@@ -14,64 +14,60 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from agentgauge.core.errors import InvalidValue
-from agentgauge.ingest.otlp.records import EMPTY, Buckets, LogRecord, MetricPoint, Span, SpanEvent
-from agentgauge.ingest.otlp.rules import SPAN_DIGITS, TRACE_DIGITS, finite, parent, reference
+from agentgauge.ingest.otlp.lean import Attributes, request_of
+from agentgauge.ingest.otlp.limits import refuse_messages
+from agentgauge.ingest.otlp.records import EMPTY, Buckets, LogRecord, MetricPoint, MetricType, Span, SpanEvent
+from agentgauge.ingest.otlp.rules import SPAN_DIGITS, TRACE_DIGITS, R, Unreadable, finite, parent, reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from google.protobuf.message import Message
-    from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
-    from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord as LogMessage
+    from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
     from opentelemetry.proto.metrics.v1 import metrics_pb2 as wire
-    from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 MEDIA_TYPE = "application/x-protobuf"
 
 _NO_RECORDED_VALUE = 1
 """The bit of a point's flags that says its series has no value now."""
 
-M = TypeVar("M", bound="Message")
+T = TypeVar("T")
 
 
-def spans(body: bytes) -> Iterator[Span]:
+def spans(body: bytes) -> Iterator[Span | Unreadable]:
     """The spans of an ExportTraceServiceRequest, in its order.
 
     Raises:
         InvalidValue: the body is no such request; before the first span.
+        TooLarge: it holds more than `limits.MOST`; before the first span.
     """
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
-    for group in _parsed(ExportTraceServiceRequest, body).resource_spans:
-        resource = _attributes(group.resource.attributes)
+    attributes = Attributes(_pair)
+    for group in _parsed("trace", body).resource_spans:
+        resource = _attempt(attributes.of, group.resource.attributes)
         for part in group.scope_spans:
-            scope = _scope(part.scope)
-            for span in part.spans:
-                yield _span(span, resource, scope)
+            yield from _each(_span, part.spans, resource, _attempt(_scope, part.scope, attributes), attributes)
 
 
-def log_records(body: bytes) -> Iterator[LogRecord]:
+def log_records(body: bytes) -> Iterator[LogRecord | Unreadable]:
     """The records of an ExportLogsServiceRequest; see `spans`."""
-    from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-
-    for group in _parsed(ExportLogsServiceRequest, body).resource_logs:
-        resource = _attributes(group.resource.attributes)
+    attributes = Attributes(_pair)
+    for group in _parsed("logs", body).resource_logs:
+        resource = _attempt(attributes.of, group.resource.attributes)
         for part in group.scope_logs:
-            scope = _scope(part.scope)
-            for record in part.log_records:
-                yield _log_record(record, resource, scope)
+            scope = _attempt(_scope, part.scope, attributes)
+            yield from _each(_log_record, part.log_records, resource, scope, attributes)
 
 
-def metric_points(body: bytes) -> Iterator[MetricPoint]:
+def metric_points(body: bytes) -> Iterator[MetricPoint | Unreadable]:
     """The data points of an ExportMetricsServiceRequest; see `spans`."""
-    from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-
-    for group in _parsed(ExportMetricsServiceRequest, body).resource_metrics:
-        resource = _attributes(group.resource.attributes)
+    attributes = Attributes(_pair)
+    for group in _parsed("metrics", body).resource_metrics:
+        resource = _attempt(attributes.of, group.resource.attributes)
         for part in group.scope_metrics:
-            scope = _scope(part.scope)
+            scope = _attempt(_scope, part.scope, attributes)
             for metric in part.metrics:
-                yield from _points(metric, resource, scope)
+                if (kind := metric.WhichOneof("data")) is not None:
+                    make = partial(_point, metric, getattr(metric, kind), kind)
+                    yield from _each(make, getattr(metric, kind).data_points, resource, scope, attributes)
 
 
 def partial_success(rejected: int, message: str, counted: str) -> bytes:
@@ -99,9 +95,12 @@ def status(message: str) -> bytes:
     return ExportTracePartialSuccess(error_message=message).SerializeToString()
 
 
-def _parsed(kind: type[M], body: bytes) -> M:
+def _parsed(signal: str, body: bytes) -> Any:
+    """A request; of the same fields as those of opentelemetry-proto, but for the attributes."""
     from google.protobuf.message import DecodeError
 
+    kind = request_of(signal)
+    refuse_messages(body, kind.DESCRIPTOR)
     try:
         return kind.FromString(body)
     except DecodeError:
@@ -111,11 +110,43 @@ def _parsed(kind: type[M], body: bytes) -> M:
         ) from None
 
 
+def _attempt(make: Callable[..., T], *given: Any) -> T | Unreadable:
+    """What a group or a part of it says of its records, or why that cannot be read."""
+    try:
+        return make(*given)
+    except Unreadable as error:
+        return error
+
+
+def _each(
+    make: Callable[..., R], records: Iterable[Any], resource: Any, scope: Any, attributes: Attributes
+) -> Iterator[R | Unreadable]:
+    """What is made of each record of a part, or why nothing is: for its own sake, or for that of where it is from."""
+    flaw = next((each for each in (resource, scope) if isinstance(each, Unreadable)), None)
+    for record in records:
+        try:
+            yield flaw or make(record, resource, scope, attributes)
+        except Unreadable as error:
+            yield error
+
+
 # Attributes
 
 
-def _attributes(pairs: Iterable[KeyValue]) -> dict[str, Any]:
-    return {pair.key: (value := pair.value).string_value or value.int_value or _rarer(value) for pair in pairs}
+def _pair(given: bytes) -> tuple[str, Any]:
+    """An attribute of any form."""
+    from google.protobuf.message import DecodeError
+    from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+
+    try:
+        pair = KeyValue.FromString(given)
+    except DecodeError:
+        raise Unreadable("attributes: must be pairs of a key and a value.") from None
+    return pair.key, _value(pair.value)
+
+
+def _map(pairs: Iterable[KeyValue]) -> dict[str, Any]:
+    return {pair.key: _value(pair.value) for pair in pairs}
 
 
 def _rarer(value: AnyValue) -> Any:
@@ -135,7 +166,7 @@ _READERS: Mapping[str, Callable[[AnyValue], Any]] = {
     "int_value": lambda value: value.int_value,
     "double_value": lambda value: value.double_value,
     "array_value": lambda value: [_value(each) for each in value.array_value.values],
-    "kvlist_value": lambda value: _attributes(value.kvlist_value.values),
+    "kvlist_value": lambda value: _map(value.kvlist_value.values),
     "bytes_value": lambda value: b64encode(value.bytes_value).decode(),
 }
 
@@ -146,14 +177,14 @@ class _Scope(NamedTuple):
     attributes: Mapping[str, Any]
 
 
-def _scope(scope: InstrumentationScope) -> _Scope:
-    return _Scope(scope.name, scope.version, _attributes(scope.attributes) if scope.attributes else EMPTY)
+def _scope(scope: Any, attributes: Attributes) -> _Scope:
+    return _Scope(scope.name, scope.version, attributes.of(scope.attributes) or EMPTY)
 
 
 # Spans and log records
 
 
-def _span(span: SpanMessage, resource: Mapping[str, Any], scope: _Scope) -> Span:
+def _span(span: Any, resource: Mapping[str, Any], scope: _Scope, attributes: Attributes) -> Span:
     start, end = span.start_time_unix_nano, span.end_time_unix_nano
     status, events = span.status, span.events
     return Span(
@@ -166,24 +197,24 @@ def _span(span: SpanMessage, resource: Mapping[str, Any], scope: _Scope) -> Span
         end or start,
         status.code,
         status.message,
-        _attributes(span.attributes),
-        tuple(map(_event, events)) if events else (),
+        attributes.of(span.attributes),
+        tuple(_event(each, attributes) for each in events) if events else (),
         resource,
         *scope,
     )
 
 
-def _event(event: SpanMessage.Event) -> SpanEvent:
-    return SpanEvent(event.name, event.time_unix_nano, _attributes(event.attributes))
+def _event(event: Any, attributes: Attributes) -> SpanEvent:
+    return SpanEvent(event.name, event.time_unix_nano, attributes.of(event.attributes))
 
 
-def _log_record(record: LogMessage, resource: Mapping[str, Any], scope: _Scope) -> LogRecord:
+def _log_record(record: Any, resource: Mapping[str, Any], scope: _Scope, attributes: Attributes) -> LogRecord:
     return LogRecord(
         record.time_unix_nano or record.observed_time_unix_nano,
         record.severity_number,
         record.event_name,
         _value(record.body),
-        _attributes(record.attributes),
+        attributes.of(record.attributes),
         resource,
         scope.name,
         reference(record.trace_id.hex(), TRACE_DIGITS),
@@ -196,32 +227,33 @@ def _log_record(record: LogMessage, resource: Mapping[str, Any], scope: _Scope) 
 # Metrics
 
 
-def _points(metric: wire.Metric, resource: Mapping[str, Any], scope: _Scope) -> Iterator[MetricPoint]:
-    kind = metric.WhichOneof("data")
-    if kind is None:
-        return
-    data: Any = getattr(metric, kind)
-    make = partial(
-        MetricPoint,
+def _point(
+    metric: Any,
+    data: Any,
+    kind: MetricType,
+    point: Any,
+    resource: Mapping[str, Any],
+    scope: _Scope,
+    attributes: Attributes,
+) -> MetricPoint:
+    """A data point, with what its metric says of all: `data` is the field of that kind."""
+    return MetricPoint(
         name=metric.name,
         unit=metric.unit,
         description=metric.description,
         type=kind,
         temporality=getattr(data, "aggregation_temporality", 0),
         monotonic=getattr(data, "is_monotonic", False),
+        attributes=attributes.of(point.attributes),
         resource=resource,
         scope=scope.name,
+        start_ns=point.start_time_unix_nano,
+        time_ns=point.time_unix_nano,
+        recorded=not point.flags & _NO_RECORDED_VALUE,
         scope_version=scope.version,
         scope_attributes=scope.attributes,
+        **_MEASURED[kind](point),
     )
-    for point in data.data_points:
-        yield make(
-            attributes=_attributes(point.attributes),
-            start_ns=point.start_time_unix_nano,
-            time_ns=point.time_unix_nano,
-            recorded=not point.flags & _NO_RECORDED_VALUE,
-            **_MEASURED[kind](point),
-        )
 
 
 def _number(point: wire.NumberDataPoint) -> dict[str, Any]:

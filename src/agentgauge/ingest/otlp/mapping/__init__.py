@@ -7,6 +7,7 @@ Above: `ingest.otlp`, which takes a request in. Below: `records`; `ingest.local_
 | `convention` | what a declaration says |
 | `conventions`, `claude_code`, `codex`, `gemini` | the declarations |
 | `spans`, `logs` | which declaration a record is read by |
+| `shapes` | which attributes give which fields, worked out once for each set of names |
 | `happening` | the engine: one record, one event |
 | `identity`, `keys` | which records are copies of one happening, and which of them counts |
 | `coerce`, `metadata` | values of fields; what is kept of the rest |

@@ -24,11 +24,12 @@ CODEX_SPANS = Convention(
 CODEX_LOGS = Convention(
     name="codex",
     scopes=("codex",),
+    roles_by=(("event.kind", {"response.failed": Role("model_call", "chat", is_failure=True, needs=("error_code",))}),),
     roles={
         "codex.sse_event": Role(
             "model_call", "chat", needs=("input_tokens", "session_id"), only_if=("event.kind", "response.completed")
         ),
-        "codex.api_request": Role("model_call", "chat", is_failure=True, needs=("error_code",)),
+        "codex.api_request": Role("model_call", "chat", is_failure=True, needs_one=("error_code", "refused_status")),
         "codex.tool_result": Role("tool_call"),
         "codex.user_prompt": Role("request", needs=("session_id",)),
     },
@@ -39,6 +40,7 @@ CODEX_LOGS = Convention(
         "success": ("success",),
         "error_code": ("error.message",),
         "http_status": ("http.response.status_code",),
+        "refused_status": ("http.response.status_code",),
         "duration_ms": ("duration_ms",),
         "model": ("model", "slug"),
         "input_tokens": ("input_token_count",),
@@ -53,4 +55,4 @@ CODEX_LOGS = Convention(
     framework=AGENT,
     input_has_cache=True,
 )
-"""What it calls `tool_token_count` is the total."""
+"""What it calls `tool_token_count` is the total. A reply may fail after its request succeeded."""

@@ -22,7 +22,7 @@ LONGEST_JSON = 65_536
 """The longest string that is read as JSON: what is read takes twenty times its memory."""
 NO_MODEL = frozenset({"", "unknown"})
 """What instrumentations write when they do not know the model (facts 0, rule 8)."""
-DOTTED_PROVIDERS = ("aws.", "azure.", "gcp.", "ibm.")
+DOTTED_PROVIDERS = ("aws.", "az.", "azure.", "gcp.", "ibm.")
 """The beginnings of the provider names that have a dot of their own (facts 2.2)."""
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 _VARIANT = re.compile(r"\[[^\[\]]*\]$")
@@ -81,6 +81,12 @@ def http_status(value: Any) -> int | None:
     """A status code of HTTP."""
     found = count(value)
     return found if found is not None and 100 <= found < 600 else None
+
+
+def refused_status(value: Any) -> int | None:
+    """A status code of HTTP that is an error's."""
+    found = http_status(value)
+    return found if found is not None and found >= 400 else None
 
 
 def raw_model(value: Any) -> str | None:

@@ -35,6 +35,8 @@ class Role:
     """Whether such a record tells of a failure by itself."""
     needs: Names = ()
     """Fields without which it is kept as a point: it cannot be told from a copy, or is a copy without the numbers."""
+    needs_one: Names = ()
+    """Fields of which it needs at least one."""
     only_if: tuple[str, str] | None = None
     """An attribute and the value it must have; with another the record is kept as a point."""
     unless: str = ""
@@ -43,7 +45,7 @@ class Role:
     @property
     def is_conditional(self) -> bool:
         """Whether it asks anything of a record."""
-        return bool(self.needs or self.only_if or self.unless)
+        return bool(self.needs or self.needs_one or self.only_if or self.unless)
 
 
 CHAT = Role("model_call", "chat")
@@ -63,6 +65,7 @@ FIELDS: Mapping[str, Coercion] = {
     "level": coerce.text,
     "error_code": coerce.text,
     "http_status": coerce.http_status,
+    "refused_status": coerce.refused_status,
     "duration_ms": coerce.number,
     # a model call's
     "provider": coerce.provider,
@@ -76,6 +79,7 @@ FIELDS: Mapping[str, Coercion] = {
     "cache_write_1h_tokens": coerce.count,
     "reasoning_tokens": coerce.count,
     "tool_tokens": coerce.count,
+    "total_tokens": coerce.count,
     "cost_usd": coerce.number,
     "speed": coerce.text,
     "time_to_first_token_ms": coerce.number,
@@ -101,13 +105,13 @@ _CALLS: Names = tuple(FIELDS)[tuple(FIELDS).index("provider") : tuple(FIELDS).in
 _OF_KIND: Mapping[Kind, Names] = {
     "model_call": _EVERY + _CALLS,
     "tool_call": _EVERY + _TOOLS,
-    "request": (*_EVERY, "method", *_RUNS),
+    "request": (*_EVERY, "method", "call_id", *_RUNS),
     "point": _EVERY,
     "nothing": (),
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Convention:
     """One way in which agents are reported."""
 
@@ -117,6 +121,8 @@ class Convention:
     """Attributes of which any one shows that a span follows this convention."""
     scopes: Names = ()
     """Beginnings of the names of its instrumentation scopes."""
+    is_unversioned: bool = False
+    """Whether only scopes of no version are its."""
     roles_by: tuple[tuple[str, Mapping[str, Role]], ...] = ()
     """Attributes that say what a record is, in order of preference, and what their values mean. A value is looked up in
     lower case, whole and then from its last dot on."""

@@ -24,7 +24,11 @@ OPERATIONS = (
     {
         "chat": CHAT,
         "llm_call": CHAT,
+        "chat.completions": CHAT,
+        "chat.streaming_completions": CHAT,
         "text_completion": Role("model_call", "text_completion"),
+        "text.completions": Role("model_call", "text_completion"),
+        "text.streaming_completions": Role("model_call", "text_completion"),
         "generate_content": Role("model_call", "generate_content"),
         "embeddings": EMBEDDINGS,
         "execute_tool": TOOL,
@@ -33,7 +37,7 @@ OPERATIONS = (
     },
 )
 """Everything else (invoke_workflow, create_agent, plan, Vercel's agent_step, Traceloop's execute_task) contains these
-or is none of them."""
+or is none of them. The names with a dot are Semantic Kernel's."""
 
 GEN_AI: Mapping[str, Names] = {
     "agent_name": ("gen_ai.agent.name",),
@@ -94,6 +98,26 @@ ADK = OTEL.like(
 """Google ADK. Its `call_llm` wraps a `generate_content` and repeats its usage; it has no operation name. What it calls
 merged tools are the tools that it called at once, each of which has a span of its own."""
 
+ADK_UNVERSIONED = ADK.like(
+    is_unversioned=True,
+    roles={
+        "call_llm": Role("model_call", "generate_content", needs=("response_id", "output_tokens")),
+        "invocation": RUN,
+    },
+    fields=_also(response_id=("gen_ai.response.id", "gcp.vertex.agent.event_id")),
+    is_trace_one_run=True,
+)
+"""Its early versions, whose scope names none: there `call_llm` is all that tells of a model call, and `invocation` of a
+run. One event id is one call, should both spans of it come."""
+
+PYDANTIC_AI = OTEL.like(
+    marks=(),
+    scopes=("pydantic-ai",),
+    roles={"agent run": RUN, "running tool": TOOL},
+    fields=_also(agent_name=("gen_ai.agent.name", "agent_name")),
+)
+"""pydantic-ai, which until version 3 of its span names gave its runs and its tools no operation name."""
+
 UNNAMED = Convention(name="otel", fields=GEN_AI, otherwise=Role("model_call", "chat", needs=("model", "output_tokens")))
 """Client spans with a model and its usage that name no operation, as older instrumentations wrote them."""
 
@@ -101,6 +125,7 @@ TRACELOOP = Convention(
     name="traceloop",
     marks=("traceloop.span.kind", "traceloop.workflow.name", "traceloop.entity.name", "llm.request.type"),
     roles_by=(
+        ("gen_ai.operation.name", {"create_agent": POINT}),
         ("traceloop.span.kind", {"workflow": RUN, "agent": RUN, "tool": TOOL, "task": POINT}),
         OPERATIONS,
         (
@@ -112,10 +137,13 @@ TRACELOOP = Convention(
         agent_name=("gen_ai.agent.name", "traceloop.workflow.name", "traceloop.entity.name"),
         session_id=("traceloop.association.properties.session_id", "traceloop.association.properties.thread_id"),
         user=("traceloop.association.properties.user_id",),
+        provider=(*GEN_AI["provider"], "llm.vendor"),
+        model=(*GEN_AI["model"], "llm.response.model", "llm.request.model"),
         tool_name=("gen_ai.tool.name", "traceloop.entity.name"),
     ),
     is_trace_one_run=True,
 )
+"""Its LangChain marks the making of an agent as an agent; that is no run."""
 
 OPENINFERENCE = Convention(
     name="openinference",
@@ -238,6 +266,7 @@ LANGFUSE = Convention(
             "langfuse.observation.usage_details.completion_tokens_details.reasoning_tokens",
             "langfuse.observation.usage_details.output_tokens_details.reasoning_tokens",
         ),
+        total_tokens=("langfuse.observation.usage_details.total",),
         cost_usd=("langfuse.observation.cost_details.total",),
     ),
     objects=(
@@ -302,7 +331,9 @@ SPANS: tuple[Convention, ...] = (
     OPENINFERENCE,
     MCP,
     LANGSMITH,
+    ADK_UNVERSIONED,
     ADK,
+    PYDANTIC_AI,
     TRACELOOP,
     OTEL,
 )

@@ -1,7 +1,8 @@
 """The engine: what happened, as one event, by the declarations of its convention.
 
-Above: `spans` and `logs`, which make a `Happening` of a record. Below: `convention`, `identity`, `metadata`, `prices`.
-It knows no convention by name. Events are as of design section 3; who stores them checks them.
+Above: `spans` and `logs`, which make a `Happening` of a record. Below: `shapes`, by which its attributes are read;
+`convention`, `identity`, `metadata`, `prices`. It knows no convention by name. Events are as of design section 3,
+without the fields that have no value; who stores them checks them.
 
 The instant of a model call is that of its reply, that of a tool call or a run the one at which it began: so have it the
 transcripts and the logs of the coding agents, and so a call is in the bucket in which it was paid for.
@@ -17,12 +18,14 @@ from agentgauge.core.catalog import NAME_LENGTH, VALUE_LENGTH
 from agentgauge.ingest.agent_log import mcp_parts
 from agentgauge.ingest.otlp.mapping import coerce, identity, keys, metadata
 from agentgauge.ingest.otlp.mapping.convention import POINT
+from agentgauge.ingest.otlp.mapping.shapes import Shape, Shapes
 from agentgauge.ingest.prices import price
+from agentgauge.ingest.usage import beside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from agentgauge.ingest.otlp.mapping.convention import Convention, Kind, Role, Target
+    from agentgauge.ingest.otlp.mapping.convention import Convention, Kind, Names, Role
 
 NS_PER_MS = 1_000_000
 SPAN_POINT, LOG_POINT = "otel.span.duration_ms", "otel.log"
@@ -39,6 +42,14 @@ _FRAMEWORK_PREFIXES = (
     "opentelemetry.instrumentation.",
     "@opentelemetry/instrumentation-",
 )
+
+
+_WIDENED: Shapes[Convention] = Shapes(lambda convention, _: convention)
+"""The shapes of attributes with those of their JSON objects."""
+
+
+def _first(_: str, __: int) -> int:
+    return 1
 
 
 class Origin(NamedTuple):
@@ -67,6 +78,8 @@ class Happening(NamedTuple):
     error_type: str | None = None
     is_log: bool = False
     severity: int = 0
+    ordinal: Callable[[str, int], int] = _first
+    """Counts what is equal but for its instant (`local_keys.Ordinals.of`)."""
 
 
 def origin_of(resource: Mapping[str, Any], scope: str) -> Origin:
@@ -78,16 +91,19 @@ def origin_of(resource: Mapping[str, Any], scope: str) -> Origin:
     return Origin(scope, None if service is None or service.startswith(NAMELESS) else service, about)
 
 
-def event_of(convention: Convention, happening: Happening) -> dict[str, Any] | None:
-    """The event of a happening; None for one that is not kept."""
-    attributes = _widened(convention, happening.attributes)
+def event_of(shape: Shape, happening: Happening) -> dict[str, Any] | None:
+    """The event of a happening, by the shape of its attributes; None for one that is not kept."""
+    convention, attributes = shape.convention, happening.attributes
+    if convention.objects and not attributes.keys().isdisjoint(convention.objects):
+        attributes = _widened(convention, attributes)
+        shape = _WIDENED.of(convention, attributes)
     role = convention.role(happening.name, attributes)
     if role.kind == "nothing":
         return None
-    found, rest = _read(convention.targets[role.kind], attributes)
+    found, rest = shape.read(role.kind, attributes)
     if role.is_conditional and not _is_met(role, found, attributes):
         role = POINT
-        found, rest = _read(convention.targets["point"], attributes)
+        found, rest = shape.read("point", attributes)
     failed = happening.is_failure or role.is_failure or found.get("success") is False
     is_failure = failed or found.get("level") == "ERROR"
     error = (found.get("error_code") or happening.error_type) if is_failure else None
@@ -102,8 +118,8 @@ class _Record(NamedTuple):
     happening: Happening
     attributes: Mapping[str, Any]
     found: dict[str, Any]
-    rest: list[str]
-    """The attributes that gave no field."""
+    rest: Iterable[str]
+    """The attributes that gave no field and may be kept."""
     is_failure: bool
     error: str | None
     """The code or the type of what went wrong; whatever did not go wrong has none."""
@@ -122,7 +138,7 @@ class _Record(NamedTuple):
 
 
 def _widened(convention: Convention, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The attributes, with the keys of JSON objects as attributes of their own."""
+    """The attributes, with the keys of JSON objects as attributes of their own; those may be objects in their turn."""
     for name in convention.objects:
         if name in attributes:
             object_of = coerce.json_object(attributes[name])
@@ -130,32 +146,13 @@ def _widened(convention: Convention, attributes: Mapping[str, Any]) -> Mapping[s
     return attributes
 
 
-def _read(targets: Mapping[str, tuple[Target, ...]], attributes: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The fields that attributes give, and the attributes that gave none: unknown ones, and values that do not fit."""
-    found: dict[str, Any] = {}
-    preferences: dict[str, int] = {}
-    rest: list[str] = []
-    for name, value in attributes.items():
-        fields = targets.get(name)
-        if fields is None:
-            rest.append(name)
-            continue
-        for field, preference, coercion in fields:
-            if preference and preferences.get(field, preference) < preference:
-                continue
-            fitting = coercion(value)
-            if fitting is None:
-                rest.append(name)
-            else:
-                found[field], preferences[field] = fitting, preference
-    return found, rest
-
-
 def _is_met(role: Role, found: Mapping[str, Any], attributes: Mapping[str, Any]) -> bool:
     """Whether a record has what its role asks of it."""
     if role.only_if is not None and attributes.get(role.only_if[0]) != role.only_if[1]:
         return False
     if role.unless and role.unless in attributes:
+        return False
+    if role.needs_one and not any(field in found for field in role.needs_one):
         return False
     return all(field in found for field in role.needs)
 
@@ -167,31 +164,28 @@ def _model_call(record: _Record) -> dict[str, Any]:
     raw = found.get("model")
     for name, value in convention.defaults.items():
         found.setdefault(name, value)
+    if "total_tokens" in found:
+        _add_parts(found)
     input_tokens, cache_read = _input(convention, found)
-    output_tokens, reasoning = found.get("output_tokens"), found.get("reasoning_tokens")
-    if convention.output_excludes_reasoning and reasoning:
-        output_tokens = (output_tokens or 0) + reasoning
+    output_tokens = found.get("output_tokens")
+    if convention.output_excludes_reasoning and found.get("reasoning_tokens"):
+        output_tokens = (output_tokens or 0) + found["reasoning_tokens"]
     reported = found.get("cost_usd")
     if reported is None and convention.cost_parts:
         reported = _sum_of(convention.cost_parts, attributes)
     event = _event("model_call", happening.end_ns // NS_PER_MS, record)
-    event |= {
-        "provider": found.get("provider"),
-        "model_name": raw and coerce.model(raw),
-        "provider_model_name": raw,
-        "request_type": role.request_type,
-        "error_code": record.error,
-        "is_failure": record.is_failure,
-        "http_status": found.get("http_status"),
-        "latency_ms": record.latency_ms,
-        "time_to_first_token_ms": _first_token(found),
-        "input_tokens": input_tokens,
-        "output_tokens": output_tokens,
-        "cache_read_tokens": cache_read,
-        "cache_write_tokens": found.get("cache_write_tokens"),
-        "cache_write_1h_tokens": found.get("cache_write_1h_tokens"),
-        "reasoning_tokens": reasoning,
-    }
+    event["request_type"] = role.request_type
+    event["latency_ms"] = record.latency_ms
+    if raw is not None:
+        event["model_name"], event["provider_model_name"] = coerce.model(raw), raw
+    for name, value in (
+        ("time_to_first_token_ms", _first_token(found)),
+        ("input_tokens", input_tokens),
+        ("output_tokens", output_tokens),
+        ("cache_read_tokens", cache_read),
+    ):
+        if value is not None:
+            event[name] = value
     _add_cost(event, reported, found.get("speed"))
     tokens = (input_tokens or 0) + (output_tokens or 0)
     _identify(event, identity.of_model_call(convention.name, found, happening, tokens, reported))
@@ -207,9 +201,6 @@ def _tool_call(record: _Record) -> dict[str, Any]:
         "mcp_server_name": server,
         "method": found.get("method") or ("tools/call" if server else None),
         "tool_name": name,
-        "is_failure": record.is_failure,
-        "http_status": found.get("http_status"),
-        "error_code": record.error,
         "latency_ms": record.latency_ms,
     }
     _identify(event, identity.of_tool_call(convention.name, found, record.happening, is_failure=record.is_failure))
@@ -225,9 +216,6 @@ def _request(record: _Record) -> dict[str, Any]:
         "account": "default",
         "agent_framework": convention.framework or _framework(happening.origin.scope),
         "agent_server_type": role.server_type or None,
-        "is_failure": record.is_failure,
-        "http_status": found.get("http_status"),
-        "error_type": record.error,
         "latency_ms": latency,
         "input_tokens": found.get("run_input_tokens"),
         "output_tokens": found.get("run_output_tokens"),
@@ -259,6 +247,25 @@ _BUILDERS: Mapping[Kind, Callable[[_Record], dict[str, Any]]] = {
 }
 
 
+_ERRORS: Mapping[Kind, str] = {"model_call": "error_code", "tool_call": "error_code", "request": "error_type"}
+"""The field that says what went wrong."""
+_EVERY = ("session_id", "conversation_id", "user")
+_AS_FOUND: Mapping[Kind, Names] = {
+    "model_call": (
+        *_EVERY,
+        "http_status",
+        "provider",
+        "cache_write_tokens",
+        "cache_write_1h_tokens",
+        "reasoning_tokens",
+    ),
+    "tool_call": (*_EVERY, "http_status"),
+    "request": (*_EVERY, "http_status"),
+    "point": _EVERY,
+}
+"""The fields of an event that are as the attributes gave them; the builder of its kind makes the others."""
+
+
 def _event(kind: Kind, ts: int, record: _Record) -> dict[str, Any]:
     """What events of every type have. Coding agents have their name as id too, as in their local logs."""
     convention, happening, found = record.convention, record.happening, record.found
@@ -266,19 +273,26 @@ def _event(kind: Kind, ts: int, record: _Record) -> dict[str, Any]:
     if agent is None:
         agent = happening.name if kind == "request" and convention.is_run_named_by_span else None
         agent = agent or convention.defaults.get("agent_name") or happening.origin.service
-    return {
+    event: dict[str, Any] = {
         "type": kind,
         "id": happening.id,
         "ts": ts,
         "source": convention.name,
-        "agent_id": agent if "agent_name" in convention.defaults else None,
         "agent_name": agent,
-        "session_id": found.get("session_id"),
-        "conversation_id": found.get("conversation_id"),
-        "user": found.get("user"),
-        "trace_id": happening.trace_id or None,
         "metadata": _metadata(record),
     }
+    if "agent_name" in convention.defaults:
+        event["agent_id"] = agent
+    if happening.trace_id:
+        event["trace_id"] = happening.trace_id
+    if kind != "point":
+        event["is_failure"] = record.is_failure
+        if record.error is not None:
+            event[_ERRORS[kind]] = record.error
+    for name in _AS_FOUND[kind]:
+        if name in found:
+            event[name] = found[name]
+    return event
 
 
 def _metadata(record: _Record) -> dict[str, str]:
@@ -301,6 +315,17 @@ def _identify(event: dict[str, Any], known: tuple[str, int] | None) -> None:
         event["call_key"], event["call_rank"] = keys.bounded(known[0]), known[1]
 
 
+def _add_parts(found: dict[str, Any]) -> None:
+    """The parts that the total shows to stand beside the input and the output are added to them."""
+    given, output, reasoning = (found.get(f"{name}_tokens", 0) for name in ("input", "output", "reasoning"))
+    cached = found.get("cache_read_tokens", 0) + found.get("cache_write_tokens", 0)
+    parts = beside(found["total_tokens"], given, output, cached=cached, reasoning=reasoning)
+    if parts.cache:
+        found["input_tokens"] = given + cached
+    if parts.reasoning:
+        found["output_tokens"] = output + reasoning
+
+
 def _input(convention: Convention, found: Mapping[str, Any]) -> tuple[int | None, int | None]:
     """All of the input, and the part that was read from the cache."""
     given, read = found.get("input_tokens"), found.get("cache_read_tokens")
@@ -315,19 +340,19 @@ def _input(convention: Convention, found: Mapping[str, Any]) -> tuple[int | None
 
 def _add_cost(event: dict[str, Any], reported: float | None, speed: str | None) -> None:
     """The cost that the source reported, else the one computed from a price, if there is one."""
-    model, given, output = event["model_name"], event["input_tokens"], event["output_tokens"]
+    model, given, output = event.get("model_name"), event.get("input_tokens"), event.get("output_tokens")
     if reported is not None:
         event["cost_usd"], event["cost_source"] = reported, "reported"
     elif model is not None and (given is not None or output is not None):
         cost = price(
-            event["provider"],
+            event.get("provider"),
             model,
             event["ts"],
             input_tokens=given or 0,
             output_tokens=output or 0,
-            cache_read_tokens=event["cache_read_tokens"] or 0,
-            cache_write_tokens=event["cache_write_tokens"] or 0,
-            cache_write_1h_tokens=event["cache_write_1h_tokens"] or 0,
+            cache_read_tokens=event.get("cache_read_tokens", 0),
+            cache_write_tokens=event.get("cache_write_tokens", 0),
+            cache_write_1h_tokens=event.get("cache_write_1h_tokens", 0),
             speed=None if speed in PLAIN_SPEEDS else speed,
         )
         if cost is not None:

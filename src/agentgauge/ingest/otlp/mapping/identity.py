@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from agentgauge.ingest import local_keys
-from agentgauge.ingest.local_keys import Ordinals
 from agentgauge.ingest.otlp.mapping import keys
 
 if TYPE_CHECKING:
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 Fields: TypeAlias = "Mapping[str, Any]"
 Identity: TypeAlias = "tuple[str, int] | None"
 """The call key and the rank; None for what is known by the id of its event alone."""
-
-_ORDINALS = Ordinals()
 
 
 def of_model_call(source: str, found: Fields, at: Happening, tokens: int, cost: float | None) -> Identity:
@@ -113,13 +110,21 @@ def _counted_run(program: Program) -> Callable[[Fields, Happening], Identity]:
 
 
 def _mcp_tool(found: Fields, at: Happening, is_failure: bool) -> Identity:
-    """The client's span and the server's are in one trace and name one request; either may be missing."""
+    """The client's span and the server's are in one trace and name one request; either may be missing, and only one
+    may know that it failed."""
     request_id = found.get("call_id")
-    return request_id and (f"mcp:{at.trace_id}:{request_id}:{found.get('tool_name') or ''}", at.tie)
+    key = f"mcp:{at.trace_id}:{request_id}:{found.get('tool_name') or ''}"
+    return request_id and (key, keys.copy_rank(is_failure=is_failure, tie=at.tie))
+
+
+def _mcp_request(found: Fields, at: Happening) -> Identity:
+    request_id = found.get("call_id")
+    key = f"mcp:{at.trace_id}:{request_id}:{found.get('method') or ''}"
+    return request_id and (key, keys.copy_rank(is_failure=at.is_failure, tie=at.tie))
 
 
 def _counted(equal: str, at: Happening) -> str:
-    return local_keys.nth(equal, _ORDINALS.of(equal, at.end_ns))
+    return local_keys.nth(equal, at.ordinal(equal, at.end_ns))
 
 
 _MODEL_CALLS: Mapping[str, Callable[[Fields, Happening, int, float | None], Identity]] = {
@@ -137,4 +142,5 @@ _RUNS: Mapping[str, Callable[[Fields, Happening], Identity]] = {
     "claude_code": _claude_code_run,
     "codex": _counted_run("codex"),
     "gemini": _counted_run("gemini"),
+    "mcp": _mcp_request,
 }

@@ -8,7 +8,7 @@ the highest rank (design section 3), so the totals are the same in whatever orde
 | model call with a response id | `<provider>:<response id>` | an SDK and an instrumentation both report it (rule 2) |
 | Claude Code's | `anthropic:<request id>` | that of its transcripts |
 | Codex's and Gemini CLI's | `ingest.local_keys` | those of their local logs |
-| MCP tool call | `mcp:<trace>:<request id>:<tool>` | client and server both report it |
+| MCP request, MCP tool call | `mcp:<trace>:<request id>:<method or tool>` | client and server both report it |
 | run, where every wrapper is marked as an agent | `run:<trace>` | a workflow and the agents in it are one run |
 | anything else | none | its event's id is that of the span or of the record: sent again, it is a duplicate |
 
@@ -28,14 +28,24 @@ import orjson
 from agentgauge.core.catalog import VALUE_LENGTH
 
 FAMILIES: Mapping[str, str] = {
+    "amazon-bedrock": "aws.bedrock",
+    "amazon_bedrock": "aws.bedrock",
+    "aws": "aws.bedrock",
+    "az.ai.openai": "openai",
     "azure": "openai",
+    "azure-openai": "openai",
     "azure.ai.openai": "openai",
+    "azure_openai": "openai",
+    "bedrock": "aws.bedrock",
     "gcp.gemini": "google",
     "gcp.gen_ai": "google",
     "gcp.vertex.agent": "google",
     "gcp.vertex_ai": "google",
     "gemini": "google",
+    "google_genai": "google",
+    "google_vertexai": "google",
     "vertex_ai": "google",
+    "vertexai": "google",
 }
 """Providers that one instrumentation tells apart and another does not: the response ids are of one family."""
 STRANGERS = frozenset({"", "fake", "function", "langchain", "langgraph", "litellm", "test", "unknown"})
@@ -74,6 +84,11 @@ def rank(tokens: int, *, is_cost_reported: bool, details: int, tie: int) -> int:
 def run_rank(*, is_named: bool, latency_ms: float, tie: int) -> int:
     """The rank of a wrapper of a run: an agent's that is named counts before a nameless one's, then the longest."""
     return is_named << 61 | min(int(latency_ms), 2**39 - 1) << _TIES | tie & (2**_TIES - 1)
+
+
+def copy_rank(*, is_failure: bool, tie: int) -> int:
+    """The rank of a copy of what two sides of a wire report: one that failed counts before one that did not."""
+    return is_failure << _TIES | tie & (2**_TIES - 1)
 
 
 def tie(hex_id: str) -> int:

@@ -14,20 +14,23 @@ from agentgauge.ingest.otlp.mapping.claude_code import CLAUDE_CODE_LOGS
 from agentgauge.ingest.otlp.mapping.codex import CODEX_LOGS
 from agentgauge.ingest.otlp.mapping.gemini import GEMINI_LOGS
 from agentgauge.ingest.otlp.mapping.happening import Happening, Origin, event_of, origin_of
+from agentgauge.ingest.otlp.mapping.shapes import Shapes
 from agentgauge.ingest.otlp.mapping.spans import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from agentgauge.ingest.local_keys import Ordinals
     from agentgauge.ingest.otlp.mapping.convention import Convention
     from agentgauge.ingest.otlp.records import LogRecord
 
 LOGS: tuple[Convention, ...] = (CLAUDE_CODE_LOGS, CODEX_LOGS, GEMINI_LOGS)
+_SHAPES: Shapes[Convention] = Shapes(lambda convention, _: convention)
 
 
-def logs_to_events(logs: Iterable[LogRecord]) -> Iterator[dict[str, Any]]:
+def logs_to_events(logs: Iterable[LogRecord], ordinals: Ordinals) -> Iterator[dict[str, Any]]:
     """The events of log records, in their order, for `ingest.run.Intake`. What a record says in its body is dropped,
-    but for the name of its event."""
+    but for the name of its event. `ordinals` tell equal ones apart."""
     resource: Mapping[str, Any] | None = None
     scope: str | None = None
     origin: Origin | None = None
@@ -49,8 +52,9 @@ def logs_to_events(logs: Iterable[LogRecord]) -> Iterator[dict[str, Any]]:
             origin,
             is_log=True,
             severity=log.severity,
+            ordinal=ordinals.of,
         )
-        event = event_of(convention, happening)
+        event = event_of(_SHAPES.of(convention, log.attributes), happening)
         if event is not None:
             yield event
 

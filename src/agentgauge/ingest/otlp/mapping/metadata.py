@@ -120,18 +120,19 @@ def _is_content(name: str) -> bool:
 
 def of_resource(resource: Mapping[str, Any]) -> dict[str, str]:
     """What is kept of a resource: its service and what its owner added (`OTEL_RESOURCE_ATTRIBUTES`), at most 32."""
-    return gathered(resource, (name for name in resource if not name.startswith(RESOURCE_NOISE)), {}, most=LABELS // 2)
+    names = (name for name in resource if not name.startswith(RESOURCE_NOISE) and not is_content(name))
+    return gathered(resource, names, {}, most=LABELS // 2)
 
 
 def gathered(
     attributes: Mapping[str, Any], names: Iterable[str], also: dict[str, str], *, most: int = LABELS
 ) -> dict[str, str]:
-    """The metadata of an event: these attributes, as text, added to `also`. Empty values say nothing and are left
-    out."""
+    """The metadata of an event: these attributes, none of which is content, as text, added to `also`. Empty values say
+    nothing and are left out."""
     left_out = 0
     for name in names:
         value = attributes[name]
-        if value is None or value == "" or is_content(name):
+        if value is None or value == "":
             continue
         if len(also) >= most - 1:
             left_out += 1

@@ -13,11 +13,13 @@ from agentgauge.ingest.otlp.mapping import coerce, keys
 from agentgauge.ingest.otlp.mapping.convention import Convention
 from agentgauge.ingest.otlp.mapping.conventions import SPANS, UNNAMED
 from agentgauge.ingest.otlp.mapping.happening import Happening, Origin, event_of, origin_of
+from agentgauge.ingest.otlp.mapping.shapes import Shapes
 from agentgauge.ingest.otlp.records import STATUS_ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from agentgauge.ingest.otlp.mapping.convention import Names
     from agentgauge.ingest.otlp.records import Span
 
 CLIENT = 3
@@ -26,7 +28,7 @@ PLAIN = Convention(name="otel")
 """Spans that are about no agent: they are kept as points."""
 
 _MARKS = tuple((mark, convention) for convention in SPANS for mark in convention.marks)
-_MODELS = ("gen_ai.request.model", "gen_ai.response.model")
+_MODELS = frozenset({"gen_ai.request.model", "gen_ai.response.model"})
 
 
 def spans_to_events(spans: Iterable[Span]) -> Iterator[dict[str, Any]]:
@@ -52,26 +54,31 @@ def spans_to_events(spans: Iterable[Span]) -> Iterator[dict[str, Any]]:
             is_failure,
             _exception(span) if is_failure else None,
         )
-        event = event_of(_convention(span, origin.scope), happening)
+        about = (origin.scope, bool(span.scope_version), span.kind == CLIENT)
+        event = event_of(_SHAPES.of(about, span.attributes), happening)
         if event is not None:
             yield event
 
 
-def _convention(span: Span, scope: str) -> Convention:
-    found = _by_scope(scope)
+def _convention(about: tuple[str, bool, bool], names: Names) -> Convention:
+    """What a span follows, by its scope, whether that has a version, whether it is a client's, and its attributes."""
+    scope, has_version, is_client = about
+    found = _by_scope(scope, has_version)
     if found is not None:
         return found
-    attributes = span.attributes
     for mark, convention in _MARKS:
-        if mark in attributes:
+        if mark in names:
             return convention
-    is_client = span.kind == CLIENT and any(name in attributes for name in _MODELS)
-    return UNNAMED if is_client else PLAIN
+    return UNNAMED if is_client and not _MODELS.isdisjoint(names) else PLAIN
+
+
+_SHAPES: Shapes[tuple[str, bool, bool]] = Shapes(_convention)
 
 
 @lru_cache(maxsize=1024)
-def _by_scope(scope: str) -> Convention | None:
-    return next((each for each in SPANS if each.scopes and scope.startswith(each.scopes)), None)
+def _by_scope(scope: str, has_version: bool) -> Convention | None:
+    possible = (each for each in SPANS if each.scopes and not (has_version and each.is_unversioned))
+    return next((each for each in possible if scope.startswith(each.scopes)), None)
 
 
 def _exception(span: Span) -> str | None:
