@@ -254,6 +254,19 @@ def test_quantiles_are_the_nearest_rank():
     ]
 
 
+@pytest.mark.parametrize("top", [5e-324, 1e-310, 1.0, 1.7e308], ids=str)
+@pytest.mark.parametrize("bottom", [0.0, -5e-324, -1.7e308], ids=str)
+def test_quantiles_are_exact_however_narrow_or_wide_the_range(bottom: float, top: float):
+    values = sorted([bottom, top, (bottom + top) / 2] * 3)
+    rows = [{"ts": 0, "latency_ms": value} for value in values]
+    words = ("p1", "p50", "p99")
+    assert list(ask(rows, *(measure(word, "latency_ms") for word in words)).total.values()) == [
+        values[0],
+        values[4],
+        values[8],
+    ]
+
+
 def test_a_rate_is_the_share_of_true_among_what_is_known():
     rows = [{"ts": 0, "is_failure": value} for value in (True, False, False, None)]
     total = ask(rows, measure("rate", "is_failure"), measure("avg", "is_failure"), measure("count", "is_failure")).total

@@ -148,8 +148,10 @@ class Scale:
         """How far above the smallest number each is: integers by ones, floats by millionths of their range."""
         if self._span.kind == "int":
             return ordinals
-        share = 2.0**20 / max(self._span.high - self._span.low, sys.float_info.min)
-        return (self._floats(ordinals) - self._span.low) * share
+        # Halves, because a range may be wider than any float; no share beyond them, because it may be next to none.
+        low, width = self._span.low / 2, self._span.high / 2 - self._span.low / 2
+        share = min(2.0**20 / max(width, sys.float_info.min), sys.float_info.max)
+        return (self._floats(ordinals) / 2 - low) * share
 
     def _floats(self, ordinals: Array) -> Array:
         bits = ordinals.astype(np.int64) + np.int64(self._low)
