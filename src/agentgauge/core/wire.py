@@ -7,6 +7,7 @@ Below: pydantic. A codec stands on its field, where every vendor's differ.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import Annotated, Any, TypeVar
 
@@ -14,6 +15,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from agentgauge.core.errors import InvalidRequest, Problem
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
 W = TypeVar("W", bound="Wire")
 
 
@@ -53,6 +56,20 @@ def number(given: Any) -> int | float | None:
     if not isfinite(found):
         return None
     return int(found) if found.is_integer() and abs(found) < 2**53 else found
+
+
+def instant(given: str, *, in_utc: bool = False) -> int:
+    """An ISO 8601 time of a vendor's answer, in ms UTC; one without an offset is refused, or read as UTC.
+
+    Raises:
+        TypeError, ValueError: if it is no such time.
+    """
+    moment = datetime.fromisoformat(given)
+    if moment.tzinfo is None:
+        if not in_utc:
+            raise ValueError("an instant without offset")
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // _MS
 
 
 def read(kind: type[W], given: Mapping[str, Any], *, where: str = "query", paths: frozenset[str] = frozenset()) -> W:

@@ -6,13 +6,12 @@ Source: contract `agentmessage` 1.3 and 1.6. What the vendor has not aggregated 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentgauge.core.query import Measure
 from agentgauge.core.table import gathered
 from agentgauge.core.time import Bucket, Window, edges
-from agentgauge.core.wire import number
+from agentgauge.core.wire import instant, number
 from agentgauge.dialects.agentmessage.contract import MOST
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def decode(request: MetricsRequest, pages: Sequence[Any]) -> Table:
     """
     first = pages[0]["data"]
     grouped: str | None = getattr(request, "group_by")  # noqa: B009  # each route has its own
-    start, end = _instant(first["from"]), _instant(first["to"])
+    start, end = instant(first["from"]), instant(first["to"])
     bucket = Bucket(first["granularity"])
     window = Window(start, end)
     grid = edges(window, bucket)
@@ -42,7 +41,7 @@ def decode(request: MetricsRequest, pages: Sequence[Any]) -> Table:
     known: int | None = None
     for page in pages:
         for each in page["data"]["buckets"]:
-            begins = _instant(each["bucket_start"])
+            begins = instant(each["bucket_start"])
             if begins < end:
                 at = place[begins]
                 rows += [(at, key, {VALUE.label: value}) for key, value in _values(each, grouped)]
@@ -56,7 +55,7 @@ def decode(request: MetricsRequest, pages: Sequence[Any]) -> Table:
         rows,
         bucket=bucket,
         group_by=(grouped,) if grouped else (),
-        as_of=known if stated is None else _instant(stated),
+        as_of=known if stated is None else instant(stated),
         notes=(UNSTATED,) if stated is None else (),
     )
 
@@ -77,13 +76,6 @@ def _number(value: Any) -> int | float:
     if found is None:
         raise ValueError("a value that is no number")
     return int(found) if found == int(found) else found
-
-
-def _instant(text: str) -> int:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("an instant without offset")
-    return int(moment.timestamp() * 1_000)
 
 
 def next_page(request: R, body: Any) -> R | None:

@@ -25,7 +25,7 @@ from agentgauge.core.fit import present
 from agentgauge.core.operation import Tool
 from agentgauge.core.parse import Compared, Conditions, Limited, Words, Zoned, conditions, listed
 from agentgauge.core.query import Query
-from agentgauge.core.series import Series
+from agentgauge.core.series import Ask, Series
 from agentgauge.core.table import Table, cut, join
 from agentgauge.core.time import Bucket, Window
 from agentgauge.core.when import current_period
@@ -74,40 +74,15 @@ async def usage_by_agent(params: UsageParams, desk: Desk) -> Answer:
     window = current_period(params.period, now=desk.now, tz=tz)
     groups = _groups(params.group_by)
     parts, where = await _parts(groups, params, window, desk)
-    names: dict[str, str] = {}
     query = Query(dataset=parts[0].dataset, window=window, measures=measures(parts), group_by=groups, where=where)
     fields = {field: word for word, field in SHORT.items()}
     heads = {name: fields.get(name, name) for name in groups}
-    kept: tuple[str, ...] = ()
     period = Bucket(params.period, 1, tz)
-    # A vendor is asked for its running period in a zone; a store, which knows no zones, for a window.
-    whole = period if desk.offers is not None else None
-    noting = noting_unpriced(desk.ask, window)
-
-    async def ask_parts(queries: Sequence[Query]) -> Table:
-        """At a vendor all at once; from a store one by one, so that what has no price is noted."""
-        if desk.offers is not None:
-            return await desk.ask_together(queries)
-        return join([await noting(each) for each in queries])
-
-    if "agent" in groups:
-        names |= await agent_names(desk)
-
-    async def ask(asked: Query) -> Table:
-        """Without the columns that are empty in the window that is shown; agents by id, their names kept aside."""
-        nonlocal kept
-        apart = tuple(part for name in asked.group_by for part in (AGENT if name == "agent" else (name,)))
-        table = await joined(parts, ask_parts)(replace(asked, bucket=whole, group_by=apart, top=None))
-        table = together(replace(table, bucket=None), asked.group_by, names)
-        if not kept:
-            kept = tuple(each.label for each in without_empty(table).measures)
-        table = _only(table, kept)
-        return cut(table, asked.top.n) if asked.top else table
+    names = await agent_names(desk) if "agent" in groups else {}
 
     def label(field: str, value: Cell) -> Cell:
         return label_with(distinct_names(names))(field, value)
 
-    notes = _notes(groups, parts)
     answer = await present(
         Series(
             title=f"usage by {' and '.join(heads.values())}, this {params.period}",
@@ -120,14 +95,43 @@ async def usage_by_agent(params: UsageParams, desk: Desk) -> Answer:
             period=period,
             heads=heads,
             label=label,
-            notes=notes,
-            ask=ask,
+            notes=_notes(groups, parts),
+            ask=_asking(parts, names, period, window, desk),
         ),
         desk,
     )
     if any(row and row[0] is None for row in answer.rows):
         answer = replace(answer, notes=(*answer.notes, f"the row without {heads[groups[0]]} is the unassigned"))
     return await check_keys(query, answer, desk)
+
+
+def _asking(parts: Sequence[Part], names: dict[str, str], period: Bucket, window: Window, desk: Desk) -> Ask:
+    """A way to ask the parts together, without the columns that are empty in the window that is shown.
+
+    Agents are asked by id; what their events call them is added to `names`.
+    """
+    kept: tuple[str, ...] = ()
+    # A vendor is asked for its running period in a zone; a store, which knows no zones, for a window.
+    whole = period if desk.offers is not None else None
+    noting = noting_unpriced(desk.ask, window)
+
+    async def ask_parts(queries: Sequence[Query]) -> Table:
+        """At a vendor all at once; from a store one by one, so that what has no price is noted."""
+        if desk.offers is not None:
+            return await desk.ask_together(queries)
+        return join([await noting(each) for each in queries])
+
+    async def ask(asked: Query) -> Table:
+        nonlocal kept
+        apart = tuple(part for name in asked.group_by for part in (AGENT if name == "agent" else (name,)))
+        table = await joined(parts, ask_parts)(replace(asked, bucket=whole, group_by=apart, top=None))
+        table = together(replace(table, bucket=None), asked.group_by, names)
+        if not kept:
+            kept = tuple(each.label for each in without_empty(table).measures)
+        table = _only(table, kept)
+        return cut(table, asked.top.n) if asked.top else table
+
+    return ask
 
 
 def _groups(words: Sequence[str] | None) -> tuple[str, ...]:

@@ -8,12 +8,12 @@ no traces, stated as 0, is none. Above: `operations`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from agentgauge.core.query import ZERO_WHEN_NONE
 from agentgauge.core.table import gathered
 from agentgauge.core.time import FIXED, Window
+from agentgauge.core.wire import instant, number
 from agentgauge.dialects.astropods.tools import MEASURES
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def decode(request: MetricsRequest, pages: Sequence[Any]) -> Table:
     """The buckets as one table, each from its own timestamp on and as long as the answer says."""
     body = pages[0]
     width = int(body.get("interval_minutes") or request.interval) * FIXED["minute"]
-    buckets = {_instant(each["timestamp"]): each for each in body["buckets"] or ()}
+    buckets = {instant(each["timestamp"]): each for each in body["buckets"] or ()}
     starts = sorted(buckets)
     if any(after - start < width for start, after in zip(starts, starts[1:], strict=False)):
         raise ValueError("buckets overlap")
@@ -53,22 +53,14 @@ def _lacking(rows: Sequence[Mapping[str, Cell]]) -> tuple[str, ...]:
 
 
 def _number(value: Any, how: str) -> Cell:
-    """A number, also where it comes as a string."""
-    if value is None:
-        return None
-    return int(float(value)) if how in ZERO_WHEN_NONE else float(value)
+    """A count, exact however large, or an average."""
+    found = number(value)
+    return found if found is None or how in ZERO_WHEN_NONE else float(found)
 
 
 def _range(request: MetricsRequest, body: Mapping[str, Any], width: int) -> list[int]:
     """The ends of an answer without buckets."""
     if stated := body.get("time_range"):
-        return [_instant(stated["start"]), _instant(stated["end"])]
+        return [instant(stated["start"]), instant(stated["end"])]
     start = request.start_time or 0
     return [start, request.end_time or start + width]
-
-
-def _instant(text: str) -> int:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("an instant without offset")
-    return round(moment.timestamp() * 1_000)

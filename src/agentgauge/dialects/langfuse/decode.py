@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from agentgauge.core.errors import clean
 from agentgauge.core.query import Measure
 from agentgauge.core.table import gathered
 from agentgauge.core.time import Bucket, Window, edges
+from agentgauge.core.wire import instant
 from agentgauge.dialects.langfuse.contract import LAST, ROWS, DailyRequest, MetricsRequest
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def decode_v1(request: MetricsRequest, pages: Sequence[Any]) -> Table:
 
 def decode_daily(request: DailyRequest, pages: Sequence[Any]) -> Table:
     """Traces and tokens per day; a day without traces has no row."""
-    window = Window(_instant(request.from_timestamp), _instant(request.to_timestamp))
+    window = Window(instant(request.from_timestamp, in_utc=True), instant(request.to_timestamp, in_utc=True))
     whole = list(edges(window, Bucket("day")))
     place = {start: index for index, start in enumerate(whole[:-1])}
     rows: list[Row] = []
@@ -89,7 +89,7 @@ def decode_daily(request: DailyRequest, pages: Sequence[Any]) -> Table:
                 INPUT.label: sum(_whole(each["inputUsage"]) for each in usage),
                 OUTPUT.label: sum(_whole(each["outputUsage"]) for each in usage),
             }
-            rows.append((place[_instant(day["date"])], (), cells))
+            rows.append((place[instant(day["date"], in_utc=True)], (), cells))
     return _gathered(window, whole, (COUNT, INPUT, OUTPUT), rows, pages)
 
 
@@ -114,7 +114,9 @@ class _Runs:
 
     def __init__(self, request: MetricsRequest) -> None:
         asked = request.query
-        self.window = Window(_instant(asked.from_timestamp), _instant(asked.to_timestamp) + LAST)
+        self.window = Window(
+            instant(asked.from_timestamp, in_utc=True), instant(asked.to_timestamp, in_utc=True) + LAST
+        )
         self._whole = [self.window.start, self.window.end]
         if asked.time_dimension:
             self._whole = list(edges(self.window, Bucket(asked.time_dimension["granularity"])))
@@ -126,7 +128,7 @@ class _Runs:
         """The bucket of a row; None where it lies past the window, as a vendor's filling may."""
         if not self._timed:
             return 0
-        start = _instant(row["time_dimension"])
+        start = instant(row["time_dimension"], in_utc=True)
         return None if start >= self.window.end else self._whole.index(start)
 
     def add(self, at: int, to: Measure, value: Any) -> None:
@@ -175,9 +177,3 @@ def _warnings(pages: Iterable[Any]) -> tuple[str, ...]:
 
 def _whole(value: Any) -> int:
     return 0 if value is None else int(value) if isinstance(value, int | str) else round(value)
-
-
-def _instant(text: str) -> int:
-    """An instant or a date, in UTC where it has no offset."""
-    moment = datetime.fromisoformat(text)
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import TYPE_CHECKING, Any, cast
 
 from agentgauge.core.query import ZERO_WHEN_NONE
 from agentgauge.core.table import gathered
 from agentgauge.core.time import Window, edges, parse_bucket
+from agentgauge.core.wire import instant
 from agentgauge.dialects.truefoundry.translate import TOTAL, aggregations, groups, source
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 Point = Mapping[str, Any]
 Span = tuple[int, int]
 """A bucket: its start and its end."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SUBJECT = ("createdBySubjectSlug",)
 _ALIASES: Mapping[str, tuple[str, ...]] = {
     "userEmail": _SUBJECT,
@@ -149,8 +148,4 @@ def _number(value: Any) -> int | float | None:
 
 def _instant(given: Any) -> int:
     """An ISO 8601 time, in UTC where it has no offset; or epoch milliseconds."""
-    if isinstance(given, int | float):
-        return int(given)
-    moment = datetime.fromisoformat(given)
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+    return int(given) if isinstance(given, int | float) else instant(given, in_utc=True)
