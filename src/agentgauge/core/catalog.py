@@ -34,6 +34,8 @@ class Field:
     required: bool = False
     internal: bool = False
     """Kept for counting right (call_key, call_rank), not shown as a dimension."""
+    ranked: bool = False
+    """Whether its quantiles are what is usually asked of it, so that a store does well to keep its values in order."""
 
     @property
     def measurable(self) -> bool:
@@ -136,8 +138,8 @@ def _strings(*names: str) -> tuple[Field, ...]:
     return tuple(Field(name) for name in names)
 
 
-def _numbers(type: Type, unit: str, *names: str) -> tuple[Field, ...]:
-    return tuple(Field(name, type, unit) for name in names)
+def _numbers(type: Type, unit: str, *names: str, ranked: bool = False) -> tuple[Field, ...]:
+    return tuple(Field(name, type, unit, ranked=ranked) for name in names)
 
 
 def _dataset(name: str, type: str, *own: Field, noun: str) -> Dataset:
@@ -147,7 +149,7 @@ def _dataset(name: str, type: str, *own: Field, noun: str) -> Dataset:
 _FAILURE = Field("is_failure", "boolean")
 _HTTP_STATUS = Field("http_status", "integer")
 _ERROR_CODE = Field("error_code", "code")
-_LATENCY = Field("latency_ms", "number", "ms")
+_LATENCY = Field("latency_ms", "number", "ms", ranked=True)
 _COST_USD = Field("cost_usd", "number", "USD")
 _COST_CENTS = Field("cost_cents", "number", "cents")
 _TOKENS = _numbers("integer", "tokens", "input_tokens", "output_tokens")
@@ -171,7 +173,7 @@ DATASETS: tuple[Dataset, ...] = (
         "call",
         Field("direction", values=DIRECTIONS),
         Field("status", values=CALL_STATUSES, required=True),
-        Field("duration_seconds", "number", "s"),
+        Field("duration_seconds", "number", "s", ranked=True),
         Field("number_id"),
         _COST_CENTS,
         noun="calls",
@@ -206,14 +208,15 @@ DATASETS: tuple[Dataset, ...] = (
         _FAILURE,
         _HTTP_STATUS,
         _LATENCY,
-        *_numbers("number", "ms", "time_to_first_token_ms", "inter_token_latency_ms", "time_per_output_token_ms"),
+        *_numbers("number", "ms", "time_to_first_token_ms", "inter_token_latency_ms", ranked=True),
+        *_numbers("number", "ms", "time_per_output_token_ms", ranked=True),
         *_TOKENS,
         *_numbers("integer", "tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens"),
         *_numbers("integer", "tokens", "reasoning_tokens"),
         _COST_USD,
         Field("cost_source", values=("reported", "computed")),
         *_strings("cache_status", "cache_type", "cache_namespace"),
-        Field("cache_lookup_latency_ms", "number", "ms"),
+        Field("cache_lookup_latency_ms", "number", "ms", ranked=True),
         Field("potential_cost_savings", "number", "USD"),
         noun="model calls",
     ),
@@ -248,7 +251,7 @@ DATASETS: tuple[Dataset, ...] = (
         "point",
         Field("name", required=True),
         Field("kind", values=POINT_KINDS, required=True),
-        Field("value", "number", required=True),
+        Field("value", "number", required=True, ranked=True),
         Field("labels", "map"),
         Field("environment_id"),
         noun="metric points",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from agentgauge.core.query import Filter, Scalar
+    from agentgauge.stores.sqlite.orders import Runs
 
 Array = npt.NDArray[Any]
 
@@ -207,11 +208,16 @@ class Totals:
     """The smallest and the largest value, null where there is none."""
     sums: tuple[Numbers, ...]
     """Together exactly the sum."""
+    runs: Runs | None = None
+    """All of the values in order, where they are known; a question for a quantile is not put to a field without."""
+    whole: Runs | None = None
+    """The same for where buckets do not matter, in fewer runs: those of a segment's rows that agree are one."""
 
     def take(self, rows: Array | slice) -> Totals:
         """The column of those rows only."""
         low, high, *sums = (each.take(rows) for each in (self.low, self.high, *self.sums))
-        return Totals(self.counts[rows], self.is_full, low, high, tuple(sums))
+        runs, whole = (each and each.take(rows) for each in (self.runs, self.whole))
+        return Totals(self.counts[rows], self.is_full, low, high, tuple(sums), runs, whole)
 
     def present(self) -> Array:
         """Per row, whether any of its events has a value."""
@@ -241,12 +247,12 @@ class Coder:
     """Builds a Coded column from values that come in portions."""
 
     def __init__(self) -> None:
-        self._known: dict[Any, int] = _Numbering({None: 0})
+        self._known = Numbering({None: 0})
         self._parts: list[Array] = []
 
     def add(self, values: Sequence[Any]) -> None:
         """Takes the next rows in."""
-        self._parts.append(np.fromiter(map(self._known.__getitem__, values), np.int32, len(values)))
+        self._parts.append(self._known.of(values))
 
     def done(self) -> Coded:
         """The column of all rows."""
@@ -270,10 +276,16 @@ class Counter:
         return join_numbers(self._parts)
 
 
-class _Numbering(dict[Any, int]):
+class Numbering(dict[Any, int]):
+    """Values by their numbers, in the order in which they first came."""
+
     def __missing__(self, key: Any) -> int:
         self[key] = number = len(self)
         return number
+
+    def of(self, values: Sequence[Any]) -> Array:
+        """The number of each value."""
+        return np.fromiter(map(self.__getitem__, values), np.int32, len(values))
 
 
 def numbers(values: Sequence[int | float | None]) -> Numbers:
@@ -322,7 +334,7 @@ def join_numbers(parts: Sequence[Numbers]) -> Numbers:
 
 def recoded(column: Coded, values: Iterable[Scalar | None]) -> Coded:
     """The column with each dictionary value replaced; equal replacements share a code, None is null."""
-    known: dict[Any, int] = _Numbering({None: 0})
+    known = Numbering({None: 0})
     table = [known[value] for value in (None, *values)]
     return Coded(np.array(table, np.min_scalar_type(len(known)))[column.codes], list(known)[1:])
 

@@ -3,7 +3,8 @@
 Above: gather, for each segment as it is built. Below: summaries (what one is), sums, segments. A summary is kept only
 where each of its rows stands for many events, so that a day of few events costs nothing; every summary is also by the
 boolean fields, which hardly make it longer, so that rates and failures are told by any of them. Of a field that has one
-value throughout the segment nothing is kept: it is known.
+value throughout the segment nothing is kept: it is known. Beside the summaries by hour and at most one field lie the
+values of the fields that quantiles are asked of, in the order of their rows.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agentgauge.core.catalog import DERIVED
-from agentgauge.stores.sqlite import segments
+from agentgauge.stores.sqlite import orders, segments
 from agentgauge.stores.sqlite.cells import compact
 from agentgauge.stores.sqlite.columns import Array, Coded, Lists, Numbers, Totals
 from agentgauge.stores.sqlite.segments import TIME
-from agentgauge.stores.sqlite.summaries import HOUR, Summary, encode, named
+from agentgauge.stores.sqlite.summaries import HOUR, Summary, encode, named, named_order, named_values
 from agentgauge.stores.sqlite.sums import PIECE, summing
 
 if TYPE_CHECKING:
@@ -71,10 +72,14 @@ class _Field:
         rows = np.flatnonzero(~column.null)
         return cls(rows, column.values[rows])
 
+    def present(self, places: Array) -> Array:
+        """What is given for each event, for those that have a value."""
+        return places if self.rows is None else places[self.rows]
+
     def totals(self, places: Array, events: Array) -> Totals | None:
         """What the values come to per place; None where that cannot be told exactly in a few numbers."""
         size = len(events)
-        places = places if self.rows is None else places[self.rows]
+        places = self.present(places)
         kind = "float" if self.values.dtype.kind == "f" else "int"
         low, high = self.values.min().item(), self.values.max().item()
         sums = summing(kind, low, high, size, len(self.values))
@@ -99,11 +104,12 @@ def condensed(
     A row of a summary stands for at least `dense` events on average, of one by two fields for twice as many.
     """
     made = _Making(holder, columns, events, dense)
-    return {
+    found = {
         named(grain, fields): encode(summary)
         for fields in made.choices()
         for grain, summary in made.summaries(fields).items()
     }
+    return found | made.orders()
 
 
 class _Making:
@@ -114,6 +120,7 @@ class _Making:
         self._axes: dict[str, _Axis] = {}
         self._always: dict[str, _Axis] = {}
         self._fields: dict[str, _Field] = {}
+        self._ranked: dict[str, tuple[Numbers, Array]] = {}
         for name, (about, data) in columns.items():
             if name == TIME:
                 plane = np.frombuffer(data, about.width, events)
@@ -122,7 +129,9 @@ class _Making:
             elif about.kind == "numbers":
                 column = segments.decode(about, events, data, ())
                 assert isinstance(column, Numbers)
-                self._fields[name] = _Field.of(column)
+                self._fields[name] = field = _Field.of(column)
+                if holder.find(name).ranked:
+                    self._ranked[name] = orders.ranked(Numbers(field.values))
             elif about.known and not about.is_constant:
                 column = segments.decode(about, events, data, ())
                 assert isinstance(column, Coded | Lists)
@@ -131,8 +140,7 @@ class _Making:
 
     def choices(self) -> Iterator[tuple[str, ...]]:
         """What summaries may be by: nothing, single fields, pairs."""
-        sizes = {name: axis.size for name, axis in self._axes.items() if axis.size * self._dense <= self._events}
-        names = sorted(sizes, key=lambda name: (sizes[name], name))
+        names = sorted(self._single(self._axes), key=lambda name: (self._axes[name].size, name))
         paired = [name for name in names if name not in DERIVED][:_PAIRED]
         yield ()
         yield from combinations(names, 1)
@@ -157,11 +165,38 @@ class _Making:
             found["whole"] = whole
         return found
 
+    def orders(self) -> dict[str, tuple[About, bytes]]:
+        """The summaries by hour and at most one field, each with the orders of its rows, and the values they share."""
+        found: dict[str, tuple[About, bytes]] = {}
+        if not self._ranked:
+            return found
+        every = self._axes | self._always
+        for fields in ((), *((name,) for name in self._single(every))):
+            axes = {name: every[name] for name in fields}
+            ids, size = self._hours.numbers, self._hours.size
+            for each in axes.values():
+                ids, size = ids * each.size + each.numbers, size * each.size
+            rows, places = compact(ids, size)
+            if len(rows) > self._events // self._dense:
+                continue
+            found[named("ordered", fields)] = encode(self._summed(axes, rows, places))
+            for name, (values, ranks) in self._ranked.items():
+                runs = self._fields[name].present(places)
+                found[named_order(fields, name)] = orders.encode(orders.ordered(runs, ranks, len(values.stored)))
+                found[named_values(name)] = segments.encode(values)
+        return found
+
+    def _single(self, axes: Mapping[str, _Axis]) -> list[str]:
+        """The fields of so few values that each is that of many events."""
+        return [name for name, axis in axes.items() if axis.size * self._dense <= self._events]
+
     def _one(self, axes: Mapping[str, _Axis], ids: Array, size: int, most: int) -> Summary | None:
         """The summary of events that are numbered by what they agree in; None when it is longer than that."""
         rows, places = compact(ids, size)
-        if len(rows) > most:
-            return None
+        return self._summed(axes, rows, places) if len(rows) <= most else None
+
+    def _summed(self, axes: Mapping[str, _Axis], rows: Array, places: Array) -> Summary:
+        """The summary of those rows, which are numbered by what their events agree in, given the row of each event."""
         events = np.bincount(places, minlength=len(rows))
         codes: dict[str, Array] = {}
         left = rows

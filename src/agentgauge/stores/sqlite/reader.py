@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from agentgauge.core.catalog import Dataset, dataset
-from agentgauge.stores.sqlite import rows, segments, spans, summaries
+from agentgauge.stores.sqlite import orders, rows, segments, spans, summaries
 from agentgauge.stores.sqlite.columns import AnyColumn, Coded, Column, Columns, Lists, Numbers, recoded
 from agentgauge.stores.sqlite.dictionaries import Shared
+from agentgauge.stores.sqlite.orders import Order, Runs
 from agentgauge.stores.sqlite.pruning import Pruning
 from agentgauge.stores.sqlite.segments import TIME, About, Damaged
 from agentgauge.stores.sqlite.shortcuts import Shortcut, stretches
@@ -38,6 +39,8 @@ _COLUMN = "select about, checksum, blob from index_columns where segment = ? and
 _OF_MAP = """select field, about from index_columns
 where segment = ? and (field = ? or (field >= ? and field < ?))"""
 _BLOB = "select data from index_blobs where id = ?"
+MERGES = 64
+"""In so many segments a question puts runs together for those that come after it; a millisecond or two each."""
 _STRING = 64
 """About what a Python string of a dictionary takes, in bytes."""
 
@@ -190,6 +193,51 @@ class Index:
                 self._cache.put((span.id, name), held, held.size)
         return held
 
+    def runs(
+        self, connection: sqlite3.Connection, span: Span, by: Sequence[str], field: str, summary: Summary
+    ) -> Runs | None:
+        """The values of a field in order, for each row of the `ordered` summary by at most one field; decoded and
+        checked once. None when they are not kept.
+
+        Raises:
+            Damaged: if they are not as they were written.
+        """
+        name = summaries.named_order(by, field)
+        held: Any = self._cache.get((span.id, name))
+        if held is None:
+            stored, values = self.stored(connection, span, name), self._distinct(connection, span, field)
+            if stored is None or values is None:
+                return None
+            keys = orders.decode(stored.about, _checked(connection, stored))
+            held = Runs.each(Order(keys.stored, values, orders.starts(summary.totals[field].counts)))
+            self._cache.put((span.id, name), held, held.size)
+        return held
+
+    def has_runs(self, span: Span, by: Sequence[str], field: str) -> bool:
+        """Whether `runs` has them at hand."""
+        return self._cache.get((span.id, summaries.named_order(by, field))) is not None
+
+    def together(self, span: Span, by: Sequence[str], field: str) -> Runs | None:
+        """The same in one run for all rows that agree, where they have been put together already."""
+        held: Any = self._cache.get((span.id, f"together {summaries.named_order(by, field)}"))
+        return held
+
+    def put_together(self, span: Span, by: Sequence[str], field: str, runs: Runs, summary: Summary) -> Runs:
+        """Puts them together and remembers it."""
+        made: Any = Runs.together(runs.orders[0], next(iter(summary.codes.values()), None))
+        self._cache.put((span.id, f"together {summaries.named_order(by, field)}"), made, made.size)
+        return made
+
+    def _distinct(self, connection: sqlite3.Connection, span: Span, field: str) -> Numbers | None:
+        """The distinct values that the orders of a field share."""
+        name = summaries.named_values(field)
+        held: Any = self._cache.get((span.id, name))
+        stored = self.stored(connection, span, name)
+        if held is None and stored is not None:
+            held = orders.decode(stored.about, _checked(connection, stored))
+            self._cache.put((span.id, name), held, held.stored.nbytes)
+        return held
+
 
 class _Reading:
     """One question's way through the segments."""
@@ -202,6 +250,7 @@ class _Reading:
         self._pruning = Pruning(self._holder, query.where)
         self._shortcut = Shortcut.of(query)
         self._values: dict[str, Sequence[Any]] = {}
+        self._merges = MERGES
 
     def described(self, met: Iterable[Span]) -> list[Span]:
         """The segments whose columns are described soundly; after that every field has one dictionary for all."""
@@ -253,7 +302,7 @@ class _Reading:
             return []
         first, last = int(time.about.low), int(time.about.high)
         for grain in self._shortcut.grains(first, last):
-            if summary := self._summary(span, grain):
+            if summary := self._summary(span, grain, first, last):
                 break
         else:
             return []
@@ -264,8 +313,8 @@ class _Reading:
         events = self._columns(span)
         return [_rows(whole, np.flatnonzero(kept)), *(_between(events, *each) for each in stretches(cut))]
 
-    def _summary(self, span: Span, grain: Grain) -> Summary | None:
-        """The summary of a segment that has all the question needs."""
+    def _summary(self, span: Span, grain: Grain, first: int, last: int) -> Summary | None:
+        """The summary of a segment, whose events are of first..last, that has all the question needs."""
         assert self._shortcut
         by: list[str] = []
         for name in self._shortcut.by:
@@ -282,7 +331,25 @@ class _Reading:
         for name in self._shortcut.numbers:
             if name not in found.totals and self._index.stored(self._connection, span, name) is not None:
                 return None
-        return found
+        return self._in_order(span, by, found, first, last) if self._shortcut.ordered else found
+
+    def _in_order(self, span: Span, by: Sequence[str], summary: Summary, first: int, last: int) -> Summary | None:
+        """The summary with the values that the question wants quantiles of; None when they are not kept."""
+        assert self._shortcut
+        totals = {**summary.totals}
+        for name in totals.keys() & set(self._shortcut.ordered):
+            again = self._index.has_runs(span, by, name)
+            runs = whole = self._index.runs(self._connection, span, by, name, summary)
+            if runs is None:
+                return None
+            if self._shortcut.is_within(first, last):
+                whole = self._index.together(span, by, name) or runs
+                if whole is runs and again and self._merges:  # asked once, it is answered sooner without
+                    self._merges -= 1
+                    whole = self._index.put_together(span, by, name, runs, summary)
+            is_one = self._shortcut.is_undivided(first, last)
+            totals[name] = replace(totals[name], runs=whole if is_one else runs, whole=whole)
+        return replace(summary, totals=totals)
 
     def _told(self, span: Span, summary: Summary) -> dict[str, AnyColumn]:
         """The columns of a summary."""

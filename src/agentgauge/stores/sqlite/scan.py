@@ -16,6 +16,8 @@ from agentgauge.core.catalog import dataset
 from agentgauge.core.table import Other, Table
 from agentgauge.core.time import edges
 from agentgauge.stores.sqlite.cells import Cells, Fold, Groups, compact
+from agentgauge.stores.sqlite.columns import Totals
+from agentgauge.stores.sqlite.merging import Merging
 from agentgauge.stores.sqlite.pieces import Source
 from agentgauge.stores.sqlite.quantiles import Ranked, sorted_out
 from agentgauge.stores.sqlite.tallies import Tallies, plan
@@ -90,6 +92,7 @@ class Scan:
         for each in others:
             self._tallies.merge(each)
         self._ranks: dict[str, tuple[Ranked, Ranked]] = {}
+        self._merged: dict[str, Merging] = {}
         self._used = np.flatnonzero(self._tallies.counts)
         self._at, self._of = self.cells.places(self._used)
 
@@ -147,6 +150,8 @@ class Scan:
         return found
 
     def _quantiles(self, name: str, ppnns: Sequence[int], folds: Sequence[Fold]) -> list[dict[int, list[Cell]]]:
+        if any(isinstance(each, Totals) for each in self._source.columns(name)):
+            return self._merging(name).quantiles(folds, ppnns)
         fine, coarse = self._levels(name)
         if fine.is_binned:
             return fine.binned(folds, ppnns)
@@ -162,6 +167,11 @@ class Scan:
             else:
                 found.append(sorted_out(coarse, self._lifted(fold), np.zeros(fold.count, np.int64), sizes, ppnns))
         return found
+
+    def _merging(self, name: str) -> Merging:
+        if name not in self._merged:
+            self._merged[name] = Merging(self.cells, name)
+        return self._merged[name]
 
     def _levels(self, name: str) -> tuple[Ranked, Ranked]:
         """A field's values ranked in the cells, and in whole groups."""

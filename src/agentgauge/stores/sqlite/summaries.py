@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import orjson
 
+from agentgauge.stores.sqlite import orders
 from agentgauge.stores.sqlite.columns import AnyColumn, Array, Coded, Columns, Lists, Numbers, Totals, join_numbers
 from agentgauge.stores.sqlite.segments import About, Damaged
 
@@ -30,8 +31,8 @@ VERSION = 1
 _OBJECT = 200
 """About what an array takes beside its values, in bytes."""
 
-Grain = Literal["hours", "whole"]
-"""Whether a row is of one hour, or of all hours of the segment."""
+Grain = Literal["hours", "whole", "ordered"]
+"""Whether a row is of one hour, or of all hours of the segment; `ordered` is by hours too, and has orders beside it."""
 _Plane = tuple[str, str, str]
 """What it tells (a field of Summary or Totals), of which field, and numpy's name of its type."""
 
@@ -65,6 +66,16 @@ class Summary:
 def named(grain: Grain, fields: Iterable[str]) -> str:
     """The name under which the summary by those fields stands among a segment's columns."""
     return grain + orjson.dumps(sorted(fields)).decode()
+
+
+def named_order(fields: Iterable[str], field: str) -> str:
+    """The name of the order of a field by the rows of the `ordered` summary by those fields."""
+    return named("ordered", fields) + field
+
+
+def named_values(field: str) -> str:
+    """The name of the distinct values of a field, which its orders share."""
+    return f"values:{field}"
 
 
 def encode(summary: Summary) -> tuple[About, bytes]:
@@ -142,6 +153,7 @@ def _joined(columns: Sequence[Any]) -> AnyColumn:
         _one([each.low for each in columns]),
         _one([each.high for each in columns]),
         tuple(map(_one, zip(*sums, strict=True))),
+        *(orders.join(each) for each in zip(*((own.runs, own.whole) for own in columns), strict=True)),
     )
 
 
@@ -162,7 +174,8 @@ def _zeros(rows: int) -> Numbers:
 def nothing(rows: int) -> Totals:
     """The totals of a field that none of the events has."""
     zeros = _zeros(rows)
-    return Totals(zeros.stored, False, zeros, zeros, (Numbers(zeros.stored),))
+    none = orders.Runs.none(rows)
+    return Totals(zeros.stored, False, zeros, zeros, (Numbers(zeros.stored),), none, none)
 
 
 def _narrow(plane: Array) -> Array:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 
 _MOST = 4
-_ENOUGH = 4
+_ENOUGH = 2
 """Pieces below which handing work over takes longer than doing it."""
 
 
