@@ -138,10 +138,19 @@ class App:
             StoreError: what was stored before stays.
         """
         from agentgauge.ingest.imports import import_sources, sources_of
+        from agentgauge.stores.sqlite.fresh import MANY
+
+        def on_batch(report: Report) -> None:
+            if fresh.events >= MANY:
+                self.builder(sink).build(going_on=True)
+                fresh.trim()
+            if on_progress is not None:
+                on_progress(report)
 
         sources = sources_of(names, os.environ, Path.home())
         with self.sink() as sink:
-            report = import_sources(sources, sink, on_progress)
+            fresh = sink.keep()
+            report = import_sources(sources, sink, on_batch)
             self.builder(sink).build(finish=True)
             return report
 

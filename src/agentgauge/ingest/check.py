@@ -10,6 +10,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -26,11 +27,14 @@ AS_OF = "as_of"
 """The type of the line that says up to when a dataset has been sent."""
 TYPES = (*BY_TYPE, AS_OF)
 
-_KEYS = frozenset({"type", "id", "ts"})
+KEYS = frozenset({"type", "id", "ts"})
+"""What every event has beside its fields."""
 _INT64 = 2**63
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ](?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_COMMON = len("2026-05-05T14:00:00.000Z")
+"""The length of the times that most programs write."""
 _SIGNED = frozenset({("points", "value")})
 """The numbers that may be negative."""
 _NAMES = frozenset({("points", "name")})
@@ -67,11 +71,11 @@ def check(line: object, tally: Tally | None = None) -> dict[str, Any]:
         raise Rejected("", "not a JSON object.")
     given = cast("dict[str, Any]", line)
     kind = given.get("type")
-    form = _FORMS.get(kind) if isinstance(kind, str) else None
+    form = FORMS.get(kind) if isinstance(kind, str) else None
     if form is None:
         return _other(given, kind)
     tally = tally or Tally()
-    event: dict[str, Any] = {"type": kind, "id": _id(given.get("id")), "ts": _instant(given.get("ts"))}
+    event: dict[str, Any] = {"type": kind, "id": identity(given.get("id")), "ts": instant(given.get("ts"))}
     extra: dict[str, Any] | None = None
     checkers = form.checkers
     for name, value in given.items():
@@ -79,7 +83,7 @@ def check(line: object, tally: Tally | None = None) -> dict[str, Any]:
             continue
         if (checker := checkers.get(name)) is not None:
             event[name] = checker(value, tally)
-        elif name not in _KEYS:
+        elif name not in KEYS:
             extra = extra or {}
             extra[name] = value
     for name in form.required:
@@ -96,7 +100,7 @@ def _other(given: Mapping[str, Any], kind: object) -> dict[str, Any]:
         dataset = given.get("dataset")
         if not isinstance(dataset, str) or dataset not in BY_NAME:
             raise Rejected("dataset", f"{_shown(dataset)} is not a dataset.", f"Valid: {', '.join(BY_NAME)}.")
-        return {"type": AS_OF, "dataset": dataset, "ts": _instant(given.get("ts"))}
+        return {"type": AS_OF, "dataset": dataset, "ts": instant(given.get("ts"))}
     if kind is None:
         raise Rejected("type", "missing.", f"Valid: {', '.join(TYPES)}.")
     if not isinstance(kind, str):
@@ -105,7 +109,12 @@ def _other(given: Mapping[str, Any], kind: object) -> dict[str, Any]:
     raise Rejected("type", error.message, error.hint)
 
 
-def _id(value: object) -> str:
+def identity(value: object) -> str:
+    """An event's id.
+
+    Raises:
+        Rejected: if it is none.
+    """
     if not isinstance(value, str):
         raise Rejected("id", "missing." if value is None else f"{_shown(value)} is not a string.")
     if not 0 < len(value) <= NAME_LENGTH:
@@ -115,28 +124,47 @@ def _id(value: object) -> str:
     return value
 
 
-def _instant(value: object) -> int:
+def instant(value: object) -> int:
+    """An event's time, ms UTC.
+
+    Raises:
+        Rejected: if it is none.
+    """
     if isinstance(value, str):
-        instant = _parsed(value)
+        found = _parsed(value)
     elif isinstance(value, int) and not isinstance(value, bool):
-        instant = value
+        found = value
     elif value is None:
         raise Rejected("ts", "missing.")
     else:
         raise Rejected("ts", f"{_shown(value)} is neither text nor a whole number of milliseconds.")
-    if not EARLIEST <= instant <= LATEST:
+    if not EARLIEST <= found <= LATEST:
         raise Rejected("ts", f"{_shown(value)} is not between 1970 and 2100.", "Integers are milliseconds since 1970.")
-    return instant
+    return found
 
 
 def _parsed(text: str) -> int:
     try:
-        if not _RFC3339.fullmatch(text):
-            raise ValueError
-        return (datetime.fromisoformat(text.upper()) - _EPOCH) // _MS
+        if len(text) == _COMMON and text[16] == ":" and text[19] == "." and text[23] == "Z":
+            within = text[17:19] + text[20:23]
+            if within.isdecimal() and within.isascii() and within < "60":
+                return _minute(text[:16]) + int(within)
+        return _exactly(text)
     except (ValueError, OverflowError):
         reason = f"{_shown(text)} is not a time with its offset."
         raise Rejected("ts", reason, "Write RFC 3339, like 2026-05-05T14:00:00Z or ...+02:00.") from None
+
+
+@lru_cache(maxsize=4_096)
+def _minute(text: str) -> int:
+    """The start of a minute in UTC, ms; the events of a minute mostly come together."""
+    return _exactly(f"{text}:00Z")
+
+
+def _exactly(text: str) -> int:
+    if not _RFC3339.fullmatch(text):
+        raise ValueError
+    return (datetime.fromisoformat(text.upper()) - _EPOCH) // _MS
 
 
 def _string(field: Field) -> Checker:
@@ -354,14 +382,15 @@ def _checker(dataset: Dataset, field: Field) -> Checker:
     return by_type[field.type](field)
 
 
-class _Form:
+class Form:
     """What is asked of the events of one type."""
 
     def __init__(self, dataset: Dataset) -> None:
+        self.fields = dataset.by_name
         self.checkers = {field.name: _checker(dataset, field) for field in dataset.fields}
         required = [field for field in dataset.fields if field.required]
         self.required = tuple(field.name for field in required)
         self.hints = {field.name: f"Valid: {', '.join(field.values)}." if field.values else "" for field in required}
 
 
-_FORMS: Mapping[str, _Form] = {kind: _Form(dataset) for kind, dataset in BY_TYPE.items()}
+FORMS: Mapping[str, Form] = {kind: Form(dataset) for kind, dataset in BY_TYPE.items()}

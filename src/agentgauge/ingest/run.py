@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agentgauge.core.catalog import BY_TYPE
+from agentgauge.ingest.bulk import plain
 from agentgauge.ingest.check import AS_OF, Rejected, Tally, check
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 BATCH = 10_000
 """The most events a Sink takes at once."""
+TOGETHER = 500
+"""So many lines are checked at once."""
 REJECTIONS = 100
 """How many rejections a report tells in full."""
 _kind = itemgetter("type")
@@ -87,8 +91,16 @@ class Intake:
 
     def lines(self, items: Iterable[Item], source: str = "") -> None:
         """Takes what `events.decode` gives."""
-        for number, value in items:
-            self._take(value, source, number)
+        waiting = iter(items)
+        while some := list(islice(waiting, min(TOGETHER, BATCH - len(self._batch)))):
+            events = plain([value for _, value in some])
+            if events is None:
+                for number, value in some:
+                    self._take(value, source, number)
+                continue
+            self._batch += events
+            if len(self._batch) >= BATCH:
+                self.flush()
 
     def events(self, events: Iterable[Mapping[str, Any] | Memo], source: str = "") -> None:
         """Takes events that a decoder derived, and what it wants to find again."""

@@ -96,19 +96,25 @@ class Builder:
         self,
         *,
         finish: bool = False,
+        going_on: bool = False,
         least: int = LEAST,
         on_built: Callable[[Built], None] | None = None,
         stop: Callable[[], bool] = bool,
     ) -> Built:
         """Builds what is worth it, stretches of `least` events and more.
 
-        The newest events wait until they are many, and so do late ones, unless this is to `finish`.
+        The newest events wait until they are many, and so do late ones, unless this is to `finish`; where an import is
+        `going_on`, the newest wait until they are as many as a segment can have.
 
         Raises:
             StoreError: what was built before stays.
         """
         done = Built()
-        policy = _Policy(least, least, min(LATE, least)) if finish else _Policy(least, max(ENOUGH, least), ENOUGH)
+        policy = _Policy(least, max(ENOUGH, least), ENOUGH)
+        if finish:
+            policy = _Policy(least, least, min(LATE, least))
+        elif going_on:
+            policy = _Policy(least, spans.MOST_EVENTS, spans.MOST_EVENTS)
         with alone(self.sink.path, wait_s=0) as is_alone:
             for holder in DATASETS if is_alone else ():
                 with files.translated(self.sink.path), closing(reader(self.sink.path)) as connection:
@@ -249,14 +255,17 @@ class _Dataset:
         self._reader.execute("begin")
         try:
             late = self._reader.execute(_LATE, [span.id]).fetchall()
-            if self._empty and self._any(self._empty, span):
+            fresh = self._sink.watch.fresh
+            kept = fresh and fresh.take(self._reader, span.dataset, span.start, span.end)
+            if self._empty and (kept or self._any(self._empty, span)):
                 self._empty = []
             gathered = Gathered(self._holder, self._known, [name for name in every if name not in self._empty])
-            sql = _ROWS.format(columns=self._columns(gathered.names), table=span.dataset)
-            rows.fill(self._reader.execute(sql, [span.start, span.end]), gathered.builders)
+            if not kept:
+                sql = _ROWS.format(columns=self._columns(gathered.names), table=span.dataset)
+                rows.fill(self._reader.execute(sql, [span.start, span.end]), gathered.builders)
         finally:
             self._reader.execute("rollback")
-        built = gathered.segments(span.start, span.end, self._dense)
+        built = gathered.segments(*(kept or gathered.done()), span.start, span.end, self._dense)
         self._empty = [name for name in every if name in self._empty or name in gathered.empty]
         return built, late
 

@@ -95,11 +95,14 @@ class Gathered:
         numeric = [self._find(name) in ("integer", "number") for name in self.names]
         self.builders = [Counter(), *(Counter() if each else Coder() for each in numeric)]
 
-    def segments(self, start: int, end: int, dense: int) -> list[Segment]:
-        """All rows as segments, which together cover start..end, and their summaries, of `dense` events a row."""
+    def done(self) -> tuple[Array, dict[str, Column]]:
+        """The instants and the columns of all rows."""
         time, *stored = [each.done() for each in self.builders]
         assert isinstance(time, Numbers)
-        ts = time.values
+        return time.values, dict(zip(self.names, stored, strict=True))
+
+    def segments(self, ts: Array, stored: Mapping[str, Column], start: int, end: int, dense: int) -> list[Segment]:
+        """Rows as segments, which together cover start..end, and their summaries, of `dense` events a row."""
         columns = dict(self._columns(stored)) if len(ts) else {}
         found: list[Segment] = []
         cuts = _cuts(ts)
@@ -117,9 +120,10 @@ class Gathered:
     def _find(self, name: str) -> str:
         return self.holder.find(name).type
 
-    def _columns(self, stored: Sequence[Column]) -> Iterable[tuple[str, Column]]:
-        for name, column in zip(self.names, stored, strict=True):
-            if not column.present().any():
+    def _columns(self, stored: Mapping[str, Column]) -> Iterable[tuple[str, Column]]:
+        for name in self.names:
+            column = stored.get(name)
+            if column is None or not column.present().any():
                 self.empty.append(name)
             elif isinstance(column, Coded) and self._find(name) == "map":
                 yield from _by_key(name, column)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from agentgauge.stores.sqlite.fresh import Fresh
+
 Event: TypeAlias = "Mapping[str, Any]"
 T = TypeVar("T")
 
@@ -98,6 +100,13 @@ class SqliteSink:
         with suppress(sqlite3.Error):
             connection.close()
 
+    def keep(self) -> Fresh:
+        """Begins to keep what is stored, for the index that is built at once after it."""
+        from agentgauge.stores.sqlite.fresh import Fresh
+
+        self.watch.fresh = Fresh()
+        return self.watch.fresh
+
     def deliver(self) -> None:
         """Begins another delivery: from here on no as_of falls below what it is now."""
         self._delivery = Delivery()
@@ -147,6 +156,7 @@ class SqliteSink:
                 yield connection
                 connection.execute("commit")
             except BaseException:
+                self.watch.undone()
                 if connection.in_transaction:  # SQLite ends it by itself when the disk is full
                     connection.execute("rollback")
                 raise
@@ -264,7 +274,9 @@ class _Table:
         self._watch.inserting(connection, self._name, rows)
         before = connection.total_changes
         connection.executemany(self._insert.format(", ".join(map(_quoted, names)), ", ".join("?" * len(names))), rows)
-        return connection.total_changes - before
+        stored = connection.total_changes - before
+        self._watch.stored(self._name, names, rows, stored)
+        return stored
 
     def _column(self, name: str, events: Sequence[Event]) -> Iterable[object]:
         values = [event.get(name) for event in events]

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Sequence
 
+    from agentgauge.stores.sqlite.fresh import Fresh
+
 BUILDING, READY, STALE = range(3)
 """The states of a span."""
-FORMAT = 1
+FORMAT = 2
 """What a segment's blobs look like; segments of another format are not read, and built again."""
 MOST_EVENTS = 131_072
 """The most events of a segment (unless one millisecond has more)."""
@@ -29,10 +31,11 @@ DAY = 86_400_000
 ALWAYS = 1 << 62
 """An instant after every event, ms UTC."""
 
-_CHANGES = "select dataset, changes from index_changes"
+_CHANGES = "select dataset, changes from index_changes where dataset not glob '*.rows'"
 # A random number, not a count: no two states share it, not even those of a file and of a restored copy.
 _CHANGED = """insert into index_changes (dataset, changes) values (?, random())
 on conflict (dataset) do update set changes = excluded.changes"""
+_ROW_CHANGES = "select changes from index_changes where dataset = ?"
 _SPANS = """select id, dataset, start, "end", events, state, format from index_segments
 where dataset = ? order by start"""
 _ANY = "select 1 from index_segments limit 1"
@@ -73,6 +76,22 @@ def changed(connection: sqlite3.Connection, dataset: str) -> None:
     connection.execute(_CHANGED, [dataset])
 
 
+def row_changes(connection: sqlite3.Connection, dataset: str) -> int | None:
+    """A number that is another one after any row of a dataset was deleted or given other values."""
+    row = connection.execute(_ROW_CHANGES, [_of_rows(dataset)]).fetchone()
+    return row[0] if row else None
+
+
+def rows_changed(connection: sqlite3.Connection, dataset: str) -> None:
+    """To be called in every turn that deletes rows of a dataset or gives them other values."""
+    connection.execute(_CHANGED, [_of_rows(dataset)])
+
+
+def _of_rows(dataset: str) -> str:
+    """The name under which changes of the rows are told, which no dataset has."""
+    return f"{dataset}.rows"
+
+
 def load(connection: sqlite3.Connection, dataset: str) -> list[Span]:
     """Every span of a dataset, by time."""
     return [Span(*row) for row in connection.execute(_SPANS, [dataset])]
@@ -108,9 +127,16 @@ class Watch:
     def __init__(self) -> None:
         self._changes: dict[str, int] = {}
         self._covered: dict[str, _Covered] = {}
+        self._told: set[str] = set()
+        """The datasets whose rows this turn has changed."""
+        self.fresh: Fresh | None = None
+        """What is kept of the events for the next build."""
 
     def begin(self, connection: sqlite3.Connection) -> None:
         """Learns, once a turn, whether spans are others than they were."""
+        self._told.clear()
+        if self.fresh is not None:
+            self.fresh.begin(connection)
         found = changes(connection)
         if found != self._changes:
             self._changes, self._covered = found, {}
@@ -124,8 +150,22 @@ class Watch:
         if late:
             connection.executemany(_LATE.format(dataset=dataset), late)
 
+    def undone(self) -> None:
+        """To be called when what a turn has written does not hold."""
+        if self.fresh is not None:
+            self.fresh.clear()
+
+    def stored(self, dataset: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]], count: int) -> None:
+        """To be called when rows were stored, that many of them; the others were there before."""
+        if self.fresh is not None and rows:
+            if count == len(rows):
+                self.fresh.stored(dataset, columns, rows)
+            else:
+                self.fresh.forget(dataset)
+
     def deleting(self, connection: sqlite3.Connection, dataset: str, key: tuple[int, str]) -> None:
         """Gives up the spans that hold this event; to be called when its row is deleted."""
+        self._changing(connection, dataset)
         covered = self._of(connection, dataset)
         for span in list(covered.at(key[0])) if covered else ():
             was_late = span.state == READY and connection.execute(_UNDO_LATE, (span.id, *key)).rowcount
@@ -134,11 +174,20 @@ class Watch:
 
     def changing(self, connection: sqlite3.Connection, dataset: str, key: tuple[int, str]) -> None:
         """Gives up the spans that hold this event; to be called when its row is given other values."""
+        self._changing(connection, dataset)
         covered = self._of(connection, dataset)
         for span in list(covered.at(key[0])) if covered else ():
             is_late = span.state == READY and connection.execute(_IS_LATE, (span.id, *key)).fetchone()
             if not is_late:  # a late event is read from its row
                 self._give_up(connection, dataset, span)
+
+    def _changing(self, connection: sqlite3.Connection, dataset: str) -> None:
+        """Tells those who keep rows, once a turn."""
+        if self.fresh is not None:
+            self.fresh.forget(dataset)
+        if dataset not in self._told:
+            self._told.add(dataset)
+            rows_changed(connection, dataset)
 
     def _give_up(self, connection: sqlite3.Connection, dataset: str, span: Span) -> None:
         connection.execute(_STALE, [STALE, span.id])

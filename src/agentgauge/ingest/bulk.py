@@ -1,0 +1,110 @@
+"""Many lines checked at once: whether all of them can be taken as they are.
+
+Above: `run`, which checks line by line what this leaves to it. Below: `check`, whose rules these are. Machines write
+lines that are alike, so that one look at all values of a field says what a look at each would, at a third of the cost.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from agentgauge.core.catalog import VALUE_LENGTH, Field
+from agentgauge.ingest.check import FORMS, KEYS, Checker, Form, Rejected, Tally, identity, instant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+Column: TypeAlias = "list[Any]"
+
+
+def plain(lines: Sequence[object]) -> list[dict[str, Any]] | None:
+    """The events of lines of one type that need no mending but of their times; None where a line may need more, or is
+    no event, so that each is to be checked on its own. The events are the given objects."""
+    if set(map(type, lines)) != {dict}:
+        return None
+    given = cast("list[dict[str, Any]]", lines)
+    kinds = [line.get("type") for line in given]
+    form = FORMS.get(kinds[0]) if isinstance(kinds[0], str) and kinds.count(kinds[0]) == len(kinds) else None
+    if form is None:
+        return None
+    try:
+        return _events(given, form)
+    except (Rejected, KeyError, OverflowError):
+        return None  # a line that is wrong, or without id or time; checked on its own, it says so
+
+
+def _events(given: list[dict[str, Any]], form: Form) -> list[dict[str, Any]] | None:
+    for name in set[str]().union(*given) - KEYS:
+        field = form.fields.get(name)
+        column = [line[name] for line in given if name in line]
+        if field is None or (field.required and len(column) < len(given)):
+            return None
+        if not _TESTS[field.type](column, field, form.checkers[name]):
+            return None
+    if any(name not in given[0] for name in form.required):
+        return None
+    if not _are_ids([line["id"] for line in given]):
+        return None
+    instants = [instant(line["ts"]) for line in given]
+    for line, ts in zip(given, instants, strict=True):
+        line["ts"] = ts
+    return given
+
+
+def _are_ids(column: Column) -> bool:
+    return set(map(type, column)) == {str} and all(map(identity, column))
+
+
+def _are_strings(column: Column, field: Field, checker: Checker) -> bool:
+    if set(map(type, column)) != {str}:
+        return False
+    distinct: set[str] = set(column)
+    if field.values:
+        return distinct.issubset(field.values)
+    together = "".join(distinct)
+    if together.isascii() and together.isprintable() and max(map(len, distinct)) <= VALUE_LENGTH and not field.required:
+        return True
+    return _stay(distinct, checker)
+
+
+def _are_booleans(column: Column, field: Field, checker: Checker) -> bool:
+    return set(map(type, column)) == {bool}
+
+
+def _are_integers(column: Column, field: Field, checker: Checker) -> bool:
+    return set(map(type, column)) == {int} and _stay((min(column), max(column)), checker)
+
+
+def _are_numbers(column: Column, field: Field, checker: Checker) -> bool:
+    is_sound = set(map(type, column)) <= {int, float} and all(map(isfinite, column))
+    return is_sound and _stay((min(column), max(column)), checker)
+
+
+def _are_lists(column: Column, field: Field, checker: Checker) -> bool:
+    if set(map(type, column)) != {list} or max(map(len, column)) > 1:
+        return False
+    members = [member for each in column for member in each]
+    return not members or _are_strings(members, field, checker)
+
+
+def _stay(values: Iterable[Any], checker: Checker) -> bool:
+    """Whether a check leaves each of the values as it is."""
+    tally = Tally()
+    return all(checker(each, tally) == each for each in values)
+
+
+def _are_maps(column: Column, field: Field, checker: Checker) -> bool:
+    return _stay(column, checker)
+
+
+_TESTS: Mapping[str, Callable[[Column, Field, Checker], bool]] = {
+    "string": _are_strings,
+    "code": _are_strings,
+    "integer": _are_integers,
+    "number": _are_numbers,
+    "boolean": _are_booleans,
+    "strings": _are_lists,
+    "map": _are_maps,
+}
+"""By type, whether a check would leave all values of a field as they are."""

@@ -1,0 +1,90 @@
+"""What an import has just stored, kept as columns for a while, so that the builder need not read those rows back.
+
+Above: the Watch of a sink, which is told of every write; the builder takes it. Below: batches, and numpy with it, once
+there is something worth keeping.
+
+It is a copy, and used only while it must be equal to the rows. It is forgotten as soon as another connection has
+written to the file, or a row was deleted or changed; events that do not follow in time on those before them begin it
+anew; and the builder takes a stretch of time only if the table has as many rows in it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from agentgauge.core.catalog import dataset
+from agentgauge.stores.sqlite.spans import MOST_EVENTS
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from agentgauge.stores.sqlite.batches import Batch, Kept
+    from agentgauge.stores.sqlite.columns import Array
+
+LEAST = 1_024
+"""Fewer events than these at a time are not kept."""
+MANY = 4 * MOST_EVENTS
+"""So many events are worth a build, after which only the newest stay."""
+
+_VERSION = "pragma data_version"
+_COUNT = 'select count(*) from "{table}" where ts >= ? and ts < ?'
+
+
+class Fresh:
+    """The rows that one sink has stored."""
+
+    def __init__(self) -> None:
+        self._batches: dict[str, list[Batch]] = {}
+        self._version: int | None = None
+
+    @property
+    def events(self) -> int:
+        """How many are kept."""
+        return sum(len(each.ts) for batches in self._batches.values() for each in batches)
+
+    def begin(self, connection: sqlite3.Connection) -> None:
+        """To be called in each turn of the sink, so that what others have written meanwhile is noticed."""
+        (version,) = connection.execute(_VERSION).fetchone()
+        if version != self._version:
+            self.clear()
+            self._version = version
+
+    def stored(self, name: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+        """Keeps rows that are all in a dataset's table now; ts and id are their first columns, and they ascend."""
+        batches = self._batches.setdefault(name, [])
+        if batches and rows[0][:2] <= batches[-1].last:
+            batches.clear()
+        if len(rows) >= LEAST:
+            from agentgauge.stores.sqlite.batches import Batch
+
+            batches.append(Batch.of(dataset(name), columns, rows))
+
+    def clear(self) -> None:
+        """Keeps nothing any longer."""
+        self._batches.clear()
+
+    def forget(self, name: str) -> None:
+        """Keeps nothing of a dataset any longer."""
+        self._batches.pop(name, None)
+
+    def trim(self) -> None:
+        """Keeps only the newest events, at most as many as make a segment."""
+        for name, batches in self._batches.items():
+            kept, first = 0, len(batches)
+            while first and kept + len(batches[first - 1].ts) <= MOST_EVENTS:
+                first -= 1
+                kept += len(batches[first].ts)
+            self._batches[name] = batches[first:]
+
+    def take(self, reader: sqlite3.Connection, name: str, start: int, end: int) -> tuple[Array, dict[str, Kept]] | None:
+        """The instants and the columns of a dataset's rows of start..end; None where some of them are not kept."""
+        batches = self._batches.get(name, ())
+        met = [each for each in batches if each.first[0] < end and each.last[0] >= start]
+        if not met:
+            return None
+        (events,) = reader.execute(_COUNT.format(table=name), [start, end]).fetchone()
+        from agentgauge.stores.sqlite.batches import columns
+
+        found = columns(dataset(name), met, start, end)
+        return found if len(found[0]) == events else None

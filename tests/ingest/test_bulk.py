@@ -1,0 +1,142 @@
+"""Many lines at once are taken as each would be on its own, or left to be checked one by one."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from agentgauge.core.catalog import DATASETS, Dataset, Field
+from agentgauge.ingest.bulk import plain
+from agentgauge.ingest.check import Rejected, check
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TS = 1_780_000_000_000
+ODD: st.SearchStrategy[Any] = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.text(max_size=5),
+    st.sampled_from(
+        ("", "a\u0000b", "\u200b", "é", "x" * 1_025, "x" * 129, [], ["a", "a"], ["a", 1], {"a": 1}, {"a": "b"})
+    ),
+)
+TIMES = st.one_of(
+    st.sampled_from(
+        (
+            "2026-05-05T09:00:01.250Z",
+            "2026-05-05T09:00:59.999Z",
+            "2026-05-05T09:00:60.000Z",
+            "2026-05-05T09:00:5 .000Z",
+            "2026-05-05T09:00:01.25oZ",
+            "2026-05-05T09:00:+1.250Z",
+            "2026-05-05T09:00:1_.250Z",
+            "2026-05-05T09:00:0٠.250Z",
+            "2026-05-05 09:00:01.250Z",
+            "2026-13-05T09:00:01.250Z",
+            "2026-05-05T24:00:01.250Z",
+            "2026-05-05T09:00:٠١.250Z",
+            "2026-05-05T09:00:01Z",
+            "2026-05-05T09:00:01.250+02:00",
+            "1969-05-05T09:00:01.250Z",
+        )
+    ),
+    st.integers(TS, TS + 10),
+    ODD,
+)
+
+
+def fitting(field: Field) -> st.SearchStrategy[Any]:
+    """Values that a machine would write."""
+    if field.values:
+        return st.sampled_from(field.values)
+    return {
+        "string": st.sampled_from(("a", "b", "ä")),
+        "code": st.sampled_from(("30007", "x")),
+        "integer": st.integers(0, 9),
+        "number": st.one_of(st.integers(0, 9), st.sampled_from((0.5, 2.0))),
+        "boolean": st.booleans(),
+        "strings": st.sampled_from(([], ["a"], ["b"])),
+        "map": st.sampled_from(({}, {"k": "v"}, {"k": "w", "l": "v"})),
+    }[field.type]
+
+
+@st.composite
+def alike(draw: st.DrawFn) -> list[object]:
+    """Lines of one type, mostly as they should be."""
+    holder: Dataset = draw(st.sampled_from(DATASETS))
+    names = draw(st.lists(st.sampled_from(holder.fields), unique_by=lambda each: each.name, max_size=6))
+    fields = {each.name: each for each in (*names, *(each for each in holder.fields if each.required))}
+    lines: list[dict[str, Any]] = []
+    for number in range(draw(st.integers(1, 6))):
+        values = {name: draw(fitting(field)) for name, field in fields.items()}
+        lines.append({"type": holder.type, "id": f"e{number}", "ts": TS + number, **values})
+    others: list[object] = []
+    for _ in range(draw(st.sampled_from((0, 0, 0, 1, 2)))):  # and now and then something else
+        name = draw(st.sampled_from(("type", "id", "unknown", *fields, "ts")))
+        draw(st.sampled_from(lines))[name] = draw(TIMES if name == "ts" else ODD)
+        others += [draw(ODD)] if draw(st.booleans()) else []
+    return [*lines, *others]
+
+
+def one_by_one(lines: Sequence[object]) -> list[dict[str, Any]] | None:
+    """What each comes to on its own; None when one is no event."""
+    try:
+        return [check(line) for line in lines]
+    except Rejected:
+        return None
+
+
+@given(alike())
+@example([{"type": "model_call", "id": "e", "ts": TS, "latency_ms": each} for each in (1.0, float("nan"), 2.0)])
+@example([{"type": "webhook", "id": "e", "ts": TS, **more} for more in ({"status": "failed"}, {})])
+@example([{"type": "model_call", "id": "e", "ts": TS, "input_tokens": 2**63}])
+@example([{"type": "point", "id": "e", "ts": TS, "name": "", "kind": "gauge", "value": 1}])
+@example([{"type": "as_of", "dataset": "messages", "ts": TS}])
+def test_what_is_taken_at_once_is_what_each_line_is_on_its_own(lines: list[object]) -> None:
+    expected = one_by_one(copy.deepcopy(lines))
+    found = plain(lines)
+    if found is not None:
+        assert [sorted(each.items(), key=str) for each in found] == [
+            sorted(each.items(), key=str) for each in expected or ()
+        ]
+        assert repr([{**each} for each in found]).count("True") == repr(expected).count("True"), "1 is not true"
+
+
+@pytest.mark.parametrize("holder", DATASETS, ids=lambda each: each.name)
+def test_lines_as_machines_write_them_are_taken_at_once(holder: Dataset) -> None:
+    values: dict[str, Any] = {
+        "string": "text",
+        "code": "7",
+        "integer": 3,
+        "number": 2.5,
+        "boolean": True,
+        "strings": ["core"],
+        "map": {"key": "value"},
+    }
+    fields = {each.name: each.values[0] if each.values else values[each.type] for each in holder.fields}
+    lines = [
+        {"type": holder.type, "id": f"e{number}", "ts": f"2026-05-05T09:00:0{number}.250Z", **fields}
+        for number in range(4)
+    ]
+    expected = one_by_one(copy.deepcopy(lines))
+    assert plain(lines) == expected
+    assert expected is not None
+    del lines[2][holder.fields[-1].name]
+    assert plain([{**line, "ts": TS} for line in lines]) is not None, "not every line has every field"
+
+
+@given(TIMES)
+def test_a_time_is_read_the_same_however_it_is_written(ts: Any) -> None:
+    """The quick reading of the common form and the slow one of every form agree."""
+    given = {"type": "message", "id": "m", "direction": "outbound", "status": "sent"}
+    found, slow = (
+        one_by_one([{**given, "ts": each}]) for each in (ts, ts.replace("Z", "+00:00") if isinstance(ts, str) else ts)
+    )
+    assert found == slow
