@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import orjson
 from load import DATASET, DAYS, END, VALUES, Via, days, fill
-from questions import Question, Row, Spelling
+from questions import MINUTE, Question, Row, Spelling
 
 Progress = Callable[[int], None]
 THREADS = 2
@@ -87,6 +87,11 @@ class Agentgauge:
 
     def rows(self, question: Question, answer: Any) -> Sequence[Row]:
         return question.rows(answer)
+
+    def newest(self) -> int:
+        """The end of the minute of the newest event, ms UTC."""
+        last: int = next(each.last for each in self._store.extents() if each.dataset == DATASET.name)
+        return last - last % MINUTE + MINUTE
 
     @staticmethod
     def file(folder: Path) -> Path:

@@ -55,6 +55,15 @@ class Question:
         window = f"ts >= {first.window.start} and ts < {last.window.end}"
         return self.sql.format(bucket=_bucket(first, spelling.divide), window=window, table=DATASET.name, **quantiles)
 
+    def until(self, end: int) -> Question:
+        """The same question about windows of the same lengths, the last of which ends then, ms UTC."""
+        later = end - self.queries[-1].window.end
+        shifted = [Window(each.window.start + later, each.window.end + later) for each in self.queries]
+        return replace(
+            self,
+            queries=tuple(replace(each, window=own) for each, own in zip(self.queries, shifted, strict=True)),
+        )
+
     def rows(self, tables: Sequence[Table]) -> list[Row]:
         """The rows that the SQL gives, out of our own answers."""
         found: list[Row] = []

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from engines import ENGINES, Engine
+from engines import ENGINES, Agentgauge, Engine
 from questions import QUESTIONS, Question
 
 
@@ -43,6 +43,10 @@ class Worker:
     def times(self, question: str, count: int) -> list[tuple[float, float]]:
         """How long answers took, one after another: ms of time, and of processor time of all threads."""
         return [tuple(each) for each in self._say({"do": "time", "question": question, "count": count})]
+
+    def newest(self, question: str) -> float:
+        """How long an answer took, in ms, about a window that ends with the newest event; our engine only."""
+        return self._say({"do": "newest", "question": question})
 
     def first(self, question: str) -> tuple[float, float]:
         """The first answer of this process, in ms: opening and asking, and everything since the process was begun."""
@@ -78,6 +82,9 @@ def answers(engine: Engine, folder: Path) -> None:
             answer: Any = _memory()
         elif said["do"] == "opened" or question is None:
             answer = opened
+        elif said["do"] == "newest":
+            assert isinstance(engine, Agentgauge)
+            answer = _once(engine, question.until(engine.newest()))[0]
         elif said["do"] == "rows":
             answer = [list(row) for row in engine.rows(question, engine.ask(question))]
         else:

@@ -112,7 +112,7 @@ def _read(connection: sqlite3.Connection | None, query: Query, select: str, time
         for given in times:
             fill(connection.execute(sql, [*given, *bound]), [instants, *builders.values()])
     built = {source: each.done() for source, each in builders.items()}
-    return Columns(instants.done().values, {name: _column(holder, name, built[sources[name]]) for name in names})
+    return Columns(instants.done().values, {name: typed(holder, name, built[sources[name]]) for name in names})
 
 
 def has_any(connection: sqlite3.Connection, name: str, stretches: Iterable[Stretch]) -> bool:
@@ -281,7 +281,7 @@ def fill(cursor: sqlite3.Cursor, builders: Sequence[Coder | Counter]) -> None:
                 raise sqlite3.DataError("a number column holds something else") from error
 
 
-def _column(holder: Dataset, name: str, column: Column) -> Column:
+def typed(holder: Dataset, name: str, column: Column) -> Column:
     """The stored column as the field's type asks."""
     from agentgauge.stores.sqlite.columns import Coded, Lists, recoded
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from agentgauge.core.table import Table
     from agentgauge.stores.sqlite.columns import Columns
     from agentgauge.stores.sqlite.reader import Index
+    from agentgauge.stores.sqlite.rowcache import RowCache
+    from agentgauge.stores.sqlite.rows import Stretch
 
 _STEPS = 20_000
 """How many of SQLite's own instructions pass between two looks at the clock."""
@@ -46,6 +48,7 @@ class SqliteStore:
         self._path = path.absolute()
         self._cache = cache or shared(DEFAULT_MIB)
         self._index: Index | None = None
+        self._kept: RowCache | None = None
         self._version = 0
         self._deadline_s = deadline_s
         self._turn = threading.Lock()
@@ -170,14 +173,28 @@ class SqliteStore:
         window = [(query.window.start, query.window.end)]
         index = self._indexed(connection, query.dataset, *window[0])
         if index is None:
-            return [rows.read(connection, query, window)] if rows.has_any(connection, query.dataset, window) else []
+            return self._rows(connection, query, window)
         found = index.find(connection, query)
         parts = list(found.parts)
         if (late := rows.late(connection, query, found.segments)) is not None:
             parts.append(late)
-        if rows.has_any(connection, query.dataset, found.stretches):
-            parts.append(rows.read(connection, query, found.stretches))
-        return parts
+        return parts + self._rows(connection, query, found.stretches)
+
+    def _rows(self, connection: sqlite3.Connection, query: Query, stretches: Sequence[Stretch]) -> list[Columns]:
+        """What the rows of some stretches have; nothing, and no numpy loaded, where there are none."""
+        from agentgauge.stores.sqlite import rows
+
+        if not rows.has_any(connection, query.dataset, stretches):
+            return []
+        found = None
+        if self._version >= INDEXED:
+            if self._kept is None:
+                from agentgauge.stores.sqlite.rowcache import RowCache
+
+                self._kept = RowCache()
+            version = connection.execute("pragma data_version").fetchone()[0]
+            found = self._kept.read(connection, query, stretches, version)
+        return [rows.read(connection, query, stretches) if found is None else found]
 
     def _indexed(
         self, connection: sqlite3.Connection, dataset: str | None = None, start: int = 0, end: int = ALWAYS
@@ -281,7 +298,8 @@ class SqliteStore:
     def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
-        self._connection, self._file, self._extents, self._index, self._immutable = None, None, None, None, False
+        self._connection, self._file, self._immutable = None, None, False
+        self._extents, self._index, self._kept = None, None, None
 
     def _explained(self, error: sqlite3.Error) -> StoreError:
         name, file = _name(error), self._path.name

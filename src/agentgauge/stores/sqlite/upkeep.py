@@ -90,6 +90,7 @@ def clear_index(sink: SqliteSink) -> None:
 
 def _drop_some(sink: SqliteSink, holder: Dataset, before: int) -> int:
     with sink.turn() as connection:
+        spans.rows_changed(connection, holder.name)
         return connection.execute(_DROP.format(table=holder.name), [before, PORTION]).rowcount
 
 
