@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from generate import events, question
 from held import NOW
+from seen import cells
 
 from agentgauge.core.catalog import DATASETS
 from agentgauge.stores.sqlite import dictionaries, segments
 from agentgauge.stores.sqlite import fresh as kept
 from agentgauge.stores.sqlite.builder import Builder
 from agentgauge.stores.sqlite.cache import ColumnCache
-from agentgauge.stores.sqlite.columns import Numbers
 from agentgauge.stores.sqlite.sink import SqliteSink
 from agentgauge.stores.sqlite.store import SqliteStore
 from agentgauge.stores.sqlite.upkeep import clear_index, prune
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from agentgauge.stores.sqlite.columns import Column
     from agentgauge.stores.sqlite.fresh import Fresh
 
 Event = dict[str, Any]
@@ -60,14 +59,6 @@ def index(path: Path) -> dict[tuple[Any, ...], list[Any] | None]:
             column = segments.decode(segments.told(text), events, data, values) if is_column else None
             found[dataset, start, end, field] = column and cells(column)
     return found
-
-
-def cells(column: Column) -> list[Any]:
-    """A column as Python values."""
-    if isinstance(column, Numbers):
-        pairs = zip(column.values.tolist(), column.present().tolist(), strict=True)
-        return [value if has else None for value, has in pairs]
-    return [column.dictionary[code - 1] if code else None for code in column.codes.tolist()]
 
 
 def rebuilt(path: Path) -> dict[tuple[Any, ...], list[Any] | None]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from generate import END, START, events, question
 from held import NOW
+from seen import cells
 
 from agentgauge.core.query import Filter, Query, measure
 from agentgauge.core.time import Window
-from agentgauge.stores.sqlite import rowcache, upkeep
+from agentgauge.stores.sqlite import rowcache, rows, upkeep
 from agentgauge.stores.sqlite.builder import Builder
 from agentgauge.stores.sqlite.cache import ColumnCache
 from agentgauge.stores.sqlite.rowcache import CHUNK, RowCache
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from agentgauge.core.table import Table
-    from agentgauge.stores.sqlite.columns import Columns
+    from agentgauge.stores.sqlite.columns import AnyColumn, Columns
 
 Event = dict[str, Any]
 COUNT = measure("count", None)
@@ -220,3 +222,25 @@ def test_a_filter_takes_effect_on_kept_rows(path: Path) -> None:
         where = (Filter("model_name", "EQUAL", name),)
         assert store.query(replace(ASKED, where=where)).total["count"] == (5 if name in "ab" else 0)
     store.close()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_kept_is_what_reading_gives(seed: int, path: Path, reading: Callable[[], Reading]) -> None:
+    """Rows, values and whether they are integers: those that a filter leaves out do not decide that."""
+    rng = random.Random(seed)
+    write(path, events(rng, 120))
+    ask = reading()
+    with closing(sqlite3.connect(path)) as connection:
+        for version in range(80):
+            query = question(rng)
+            found, _ = ask(query, version)
+            expected = rows.read(connection, query, [(query.window.start, query.window.end)])
+            assert found is not None
+            assert found.ts.tolist() == expected.ts.tolist()
+            for name, column in expected.fields.items():
+                assert cells(found.fields[name]) == cells(column), name
+                assert kinds(found.fields[name]) == kinds(column)
+
+
+def kinds(column: AnyColumn) -> set[type]:
+    return {type(each) for each in cells(column)}

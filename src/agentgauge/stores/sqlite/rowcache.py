@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Hashable, Iterator, Sequence
 
-    from agentgauge.core.query import Query
+    from agentgauge.core.query import Filter, Query
     from agentgauge.stores.sqlite.rows import Stretch
 
 CHUNK = 512
@@ -54,8 +54,10 @@ class _Chunk:
     ts: Array
     seen: Hashable
     """The version of the file at which it was as the rows are."""
-    columns: dict[str, Array | Numbers] = field(default_factory=dict[str, Array | Numbers])
-    """Numbers, or codes of the field's dictionary."""
+    codes: dict[str, Array] = field(default_factory=dict[str, Array])
+    """Per field that has a dictionary, the codes of it."""
+    numbers: dict[str, tuple[Numbers, Array]] = field(default_factory=dict[str, tuple[Numbers, Array]])
+    """Per number field, its values, and which of them are integers."""
 
     def cut(self, start: int, end: int) -> slice:
         """Which of its rows are of start..end."""
@@ -80,7 +82,7 @@ class RowCache:
         changes = spans.row_changes(connection, query.dataset)
         if kept is None or kept.changes != changes:
             kept = self._kept[query.dataset] = _Kept(dataset(query.dataset), changes)
-        return kept.read(connection, rows.needed(query), stretches, version)
+        return kept.read(connection, query, stretches, version)
 
 
 class _Kept:
@@ -94,9 +96,10 @@ class _Kept:
         self._values: dict[str, list[Any]] = {}
 
     def read(
-        self, connection: sqlite3.Connection, names: Sequence[str], stretches: Sequence[Stretch], version: Hashable
+        self, connection: sqlite3.Connection, query: Query, stretches: Sequence[Stretch], version: Hashable
     ) -> Columns | None:
-        """The named columns of the rows in those stretches, one after the other."""
+        """The columns a question needs of the rows in those stretches, one after the other."""
+        names = rows.needed(query)
         self._check(connection, stretches, version)
         missing = [gap for stretch in stretches for gap in self._missing(*stretch)]
         count = sum(self._count(connection, *gap) for gap in missing)
@@ -111,8 +114,7 @@ class _Kept:
         parts = [(each, each.cut(*stretch)) for stretch in stretches for each in self._meeting(*stretch)]
         for each, _ in parts:
             self._complete(connection, names, each)
-        ts = np.concatenate([each.ts[cut] for each, cut in parts]) if parts else np.empty(0, np.int64)
-        return Columns(ts, {name: self._column(name, parts) for name in names})
+        return self._columns(names, parts, rows.selective(self._holder, query.where))
 
     def _check(self, connection: sqlite3.Connection, stretches: Sequence[Stretch], version: Hashable) -> None:
         """Drops the chunks that a question needs and that are not as their rows are any longer."""
@@ -150,7 +152,8 @@ class _Kept:
         """Reads a stretch into chunks, a small chunk just before it along with it."""
         before = next((each for each in self._chunks if each.end == start and len(each.ts) < CHUNK), None)
         first = before.start if before else start
-        ts, columns = self._rows(connection, names, first, end)
+        read = self._rows(connection, names, first, end, version)
+        ts = read.ts
         if before and len(ts) > len(before.ts):
             self._chunks.remove(before)
         elif before or not len(ts):
@@ -160,44 +163,100 @@ class _Kept:
             newest: int = ts[min(at + CHUNK, len(ts)) - 1].item()
             upto, last = int(np.searchsorted(ts, newest, "right")), newest + 1  # no instant is in two
             cut = slice(at, upto)
-            own = {name: each.take(cut) if isinstance(each, Numbers) else each[cut] for name, each in columns.items()}
-            self._chunks.append(_Chunk(first, last, ts[cut], version, own))
+            numbers = {name: (own.take(cut), whole[cut]) for name, (own, whole) in read.numbers.items()}
+            codes = {name: own[cut] for name, own in read.codes.items()}
+            self._chunks.append(_Chunk(first, last, ts[cut], version, codes, numbers))
             first, at = last, upto
 
     def _complete(self, connection: sqlite3.Connection, names: Sequence[str], chunk: _Chunk) -> None:
         """Reads the columns that a chunk lacks."""
-        lacking = [name for name in names if name not in chunk.columns]
-        if lacking:
-            chunk.columns |= self._rows(connection, lacking, chunk.start, chunk.end)[1]
+        if lacking := [name for name in names if name not in chunk.codes and name not in chunk.numbers]:
+            read = self._rows(connection, lacking, chunk.start, chunk.end, chunk.seen)
+            chunk.codes |= read.codes
+            chunk.numbers |= read.numbers
 
     def _rows(
-        self, connection: sqlite3.Connection, names: Sequence[str], start: int, end: int
-    ) -> tuple[Array, dict[str, Array | Numbers]]:
-        """The instants and the named columns of a stretch, their codes those of the shared dictionaries."""
+        self, connection: sqlite3.Connection, names: Sequence[str], start: int, end: int, version: Hashable
+    ) -> _Chunk:
+        """The rows of a stretch, with those fields."""
         holder = self._holder
         sources = {name: rows.stored(holder, name) for name in names}
         numeric = {sources[name] for name in names if holder.find(name).measurable}
-        builders = {source: Counter() if source in numeric else Coder() for source in dict.fromkeys(sources.values())}
+        builders = {source: _Exact() if source in numeric else Coder() for source in dict.fromkeys(sources.values())}
         instants = Counter()
         sql = _ROWS.format(columns="".join(f", {source}" for source in builders), table=holder.name)
         rows.fill(connection.execute(sql, [start, end]), [instants, *builders.values()])
+        found = _Chunk(start, end, instants.done().values, version)
         built = {source: each.done() for source, each in builders.items()}
-        found: dict[str, Array | Numbers] = {}
         for name in names:
-            column = rows.typed(holder, name, built[sources[name]])
-            if isinstance(column, Numbers):
-                found[name] = column
-                continue
-            known = self._dictionaries.setdefault(name, Numbering({None: 0}))
-            found[name] = known.of((None, *column.dictionary))[column.codes]
-            if len(self._values.get(name, ())) < len(known) - 1:
-                self._values[name] = list(known)[1:]  # another list: answers that are being made still hold the old one
-        return instants.done().values, found
+            builder, column = builders[sources[name]], rows.typed(holder, name, built[sources[name]])
+            if isinstance(builder, _Exact):
+                found.numbers[name] = builder.done(), builder.whole()
+            else:
+                found.codes[name] = self._coded(name, column)
+        return found
 
-    def _column(self, name: str, parts: Sequence[tuple[_Chunk, slice]]) -> Any:
-        if self._holder.find(name).measurable:
-            return join_numbers([each.columns[name].take(cut) for each, cut in parts])  # type: ignore[union-attr]
-        codes: list[Any] = [each.columns[name][cut] for each, cut in parts]  # type: ignore[index]
-        together = np.concatenate(codes) if codes else np.empty(0, np.int32)
-        listed = self._holder.find(name).type == "strings"
-        return (Lists if listed else Coded)(together, self._values.get(name, []))
+    def _coded(self, name: str, column: Any) -> Array:
+        """A column's codes in the dictionary that all chunks share."""
+        known = self._dictionaries.setdefault(name, Numbering({None: 0}))
+        codes: Array = known.of((None, *column.dictionary))[column.codes]
+        if len(self._values.get(name, ())) < len(known) - 1:
+            self._values[name] = list(known)[1:]  # another list: answers that are being made still hold the old one
+        return codes
+
+    def _columns(
+        self, names: Sequence[str], parts: Sequence[tuple[_Chunk, slice]], chosen: Sequence[Filter]
+    ) -> Columns:
+        """The named columns of rows, without those that a filter leaves out, as reading would leave them out."""
+        ts = _joined([each.ts[cut] for each, cut in parts], np.int64)
+        codes = {
+            name: _joined([each.codes[name][cut] for each, cut in parts], np.int32)
+            for name in names
+            if not self._holder.find(name).measurable
+        }
+        mask = np.ones(len(ts), bool)
+        for each in chosen:
+            wanted = each.value if isinstance(each.value, tuple) else (each.value,)
+            known = self._dictionaries.get(each.field, Numbering())
+            mask &= np.isin(codes[each.field], [known[value] for value in wanted if value in known])
+        kept = slice(None) if mask.all() else np.flatnonzero(mask)
+        found: dict[str, Any] = {}
+        for name in names:
+            field = self._holder.find(name)
+            if field.measurable:
+                found[name] = _exact([(each.numbers[name], cut) for each, cut in parts], kept)
+            else:
+                values = self._values.get(name, [])
+                found[name] = (Lists if field.type == "strings" else Coded)(codes[name][kept], values)
+        return Columns(ts[kept], found)
+
+
+class _Exact(Counter):
+    """Builds a column of numbers and remembers which are integers, where others of the column are not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._whole: list[Array] = []
+
+    def add(self, values: Sequence[Any]) -> None:
+        """Takes the next rows in."""
+        super().add(values)
+        self._whole.append(np.fromiter((type(each) is int for each in values), bool, len(values)))
+
+    def whole(self) -> Array:
+        """Per row, whether it has an integer."""
+        return _joined(self._whole, bool)
+
+
+def _exact(parts: Sequence[tuple[tuple[Numbers, Array], slice]], kept: Array | slice) -> Numbers:
+    """Those rows of a column of numbers: integers, if all of them are, whatever stood beside them."""
+    column = join_numbers([own.take(cut) for (own, _), cut in parts]).take(kept)
+    whole = _joined([flags[cut] for (_, flags), cut in parts], bool)[kept]
+    present = column.present()
+    if column.kind == "int" or not bool(np.all(whole | ~present)):
+        return column
+    return Numbers(np.where(present, column.values, 0).astype(np.int64), column.null)
+
+
+def _joined(arrays: Sequence[Array], kind: Any) -> Array:
+    return np.concatenate(arrays) if arrays else np.empty(0, kind)

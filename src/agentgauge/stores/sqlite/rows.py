@@ -106,7 +106,9 @@ def _read(connection: sqlite3.Connection | None, query: Query, select: str, time
     builders = {source: Counter() if source in numeric else Coder() for source in dict.fromkeys(sources.values())}
     instants = Counter()
     if connection is not None:
-        where, bound = _selective(holder, query.where)
+        chosen = selective(holder, query.where)
+        sql, bound = conditions(holder, chosen)
+        where = f" and {sql}" if chosen else ""
         columns = "".join(f", {source}" for source in builders)
         sql = select.format(columns=columns, table=holder.name, where=where)
         for given in times:
@@ -230,14 +232,13 @@ def _bindable(value: Scalar) -> Scalar:
         return math.inf if value > 0 else -math.inf
 
 
-def _selective(holder: Dataset, where: Sequence[Filter]) -> Sql:
-    chosen = [
+def selective(holder: Dataset, where: Sequence[Filter]) -> list[Filter]:
+    """The filters that rows are left out by before they become columns; what is left decides their types."""
+    return [
         each
         for each in where
         if each.operator in _SELECTIVE and each.field in holder.by_name and not holder.find(each.field).measurable
     ]
-    sql, bound = conditions(holder, chosen)
-    return (f" and {sql}" if chosen else ""), bound
 
 
 def needed(query: Query) -> list[str]:
