@@ -9,13 +9,14 @@ import gc
 import os
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agentgauge.core.call import call, find_tool
+from agentgauge.core.errors import StoreError
 from agentgauge.core.operation import Dialect, Tool, Written
 from agentgauge.core.when import parse_when
 from agentgauge.desks.local import LocalDesk
@@ -138,11 +139,11 @@ class App:
             StoreError: what was stored before stays.
         """
         from agentgauge.ingest.imports import import_sources, sources_of
-        from agentgauge.stores.sqlite.fresh import MANY
 
         def on_batch(report: Report) -> None:
-            if fresh.events >= MANY:
-                self.builder(sink).build(going_on=True)
+            if fresh.is_full:
+                with suppress(StoreError):  # what is stored is stored; the last build says what is wrong
+                    self.builder(sink).build(going_on=True)
                 fresh.trim()
             if on_progress is not None:
                 on_progress(report)

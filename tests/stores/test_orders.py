@@ -169,6 +169,84 @@ def test_a_quantile_by_or_of_one_value_of_a_field_reads_no_event(tmp_path: Path)
         assert ask(path, query) == ask(plain, query)
 
 
+@pytest.mark.parametrize("half", [0, 12])
+def test_a_window_that_ends_within_a_bucket_holds_no_values_beyond_it(half: int, tmp_path: Path) -> None:
+    happened = [{**each, "latency_ms": 100 if each["ts"] < MIDNIGHT + 12 * HOUR else 9_000} for each in calls(24, 400)]
+    path = store(tmp_path / "store.db", happened, 64)
+    window = Window(MIDNIGHT + half * HOUR, MIDNIGHT + (half + 12) * HOUR)
+    asked = Query(
+        "model_calls", window, (measure("p95", "latency_ms"),), bucket=Bucket("day"), group_by=("model_name",)
+    )
+    table = ask(path, asked)
+    assert table.total == {"p95_latency_ms": 9_000 if half else 100}
+    assert table.values == {"p95_latency_ms": [9_000 if half else 100] * 2}
+
+
+def test_a_window_that_a_segment_has_no_events_in_is_empty(tmp_path: Path) -> None:
+    happened = [each for each in calls(24, 400) if each["ts"] >= MIDNIGHT + 12 * HOUR]
+    path = store(tmp_path / "store.db", happened, 64)
+    for group_by in ((), ("model_name",)):
+        asked = Query(
+            "model_calls",
+            Window(MIDNIGHT, MIDNIGHT + 6 * HOUR),
+            (measure("count", None), measure("p95", "latency_ms")),
+            bucket=HOURS,
+            group_by=group_by,
+        )
+        assert ask(path, asked).total == {"count": 0, "p95_latency_ms": None}
+
+
+def test_hundreds_of_segments_are_told_apart(tmp_path: Path) -> None:
+    """One model is in the first ones only, another in all of them."""
+    days = 300
+    happened = [
+        {
+            "type": "model_call",
+            "id": f"{day}-{at}",
+            "ts": MIDNIGHT + day * DAY + at,
+            "model_name": "late" if at % 2 or day >= 200 else "early",
+            "latency_ms": 9_000 + day if at % 2 == 0 and day < 200 else 10,
+        }
+        for day in range(days)
+        for at in range(8)
+    ]
+    path = store(tmp_path / "store.db", happened, 1)
+    wanted = (measure("p50", "latency_ms"),)
+    window = Window(MIDNIGHT, MIDNIGHT + days * DAY)
+    table = ask(path, Query("model_calls", window, wanted, bucket=Bucket("day"), group_by=("model_name",), top=Top(1)))
+    assert table.groups == [("early",)]
+    assert table.values == {"p50_latency_ms": [9_000 + day for day in range(200)]}
+    assert table.other is not None
+    assert table.other.totals == {"p50_latency_ms": 10}
+
+
+def test_fields_that_part_events_alike_share_one_order(tmp_path: Path) -> None:
+    happened = [
+        {**each, "metadata": {f"key{key}": "abc"[(index + key) % 3] for key in range(30)}}
+        for index, each in enumerate(calls(6, 400))
+    ]
+    names, blobs = orders_of(store(tmp_path / "store.db", happened, 64))
+    assert len(names) == 5 + 1 + 30, "of all, by model, agent_id, team, is_failure; by agent; by the keys"
+    assert blobs == 5 + 1, "the agent is its id, and all keys part alike"
+
+
+def test_a_segment_has_only_so_many_orders_and_those_by_keys_come_last(tmp_path: Path) -> None:
+    rng = random.Random(1)
+    happened = [{**each, "metadata": {f"key{key}": rng.choice("abc") for key in range(30)}} for each in calls(6, 400)]
+    names, blobs = orders_of(store(tmp_path / "store.db", happened, 64))
+    assert blobs == 24
+    assert 'ordered["agent"]latency_ms' in names
+    assert sum("metadata" in name for name in names) == 24 - 5
+
+
+def orders_of(path: Path) -> tuple[list[str], int]:
+    """The names of the orders of latencies, and how many planes they are."""
+    sql = "select field, blob from index_columns where field like 'ordered%latency_ms'"
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute(sql).fetchall()
+    return [name for name, _ in found], len({blob for _, blob in found})
+
+
 def test_a_quantile_by_two_fields_reads_the_events(tmp_path: Path) -> None:
     path = store(tmp_path / "store.db", calls(24, 400), 64)
     window = Window(MIDNIGHT, MIDNIGHT + DAY)

@@ -10,7 +10,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from agentgauge.core.catalog import VALUE_LENGTH, Field
-from agentgauge.ingest.check import FORMS, KEYS, Checker, Form, Rejected, Tally, identity, instant
+from agentgauge.ingest.check import FORMS, INT64, KEYS, Checker, Form, Rejected, Tally, identity, instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -62,10 +62,13 @@ def _are_strings(column: Column, field: Field, checker: Checker) -> bool:
     distinct: set[str] = set(column)
     if field.values:
         return distinct.issubset(field.values)
-    together = "".join(distinct)
-    if together.isascii() and together.isprintable() and max(map(len, distinct)) <= VALUE_LENGTH and not field.required:
-        return True
-    return _stay(distinct, checker)
+    return (_are_simple(distinct) and not field.required) or _stay(distinct, checker)
+
+
+def _are_simple(strings: set[str]) -> bool:
+    """Whether no string is longer than one may be, or has a character that anything could be wrong with."""
+    together = "".join(strings)
+    return together.isascii() and together.isprintable() and max(map(len, strings), default=0) <= VALUE_LENGTH
 
 
 def _are_booleans(column: Column, field: Field, checker: Checker) -> bool:
@@ -77,15 +80,18 @@ def _are_integers(column: Column, field: Field, checker: Checker) -> bool:
 
 
 def _are_numbers(column: Column, field: Field, checker: Checker) -> bool:
-    is_sound = set(map(type, column)) <= {int, float} and all(map(isfinite, column))
-    return is_sound and _stay((min(column), max(column)), checker)
+    if not set(map(type, column)) <= {int, float} or not all(map(isfinite, column)):
+        return False
+    ends = min(column), max(column)
+    return -INT64 <= ends[0] and ends[1] < INT64 and _stay(ends, checker)  # an integer beyond becomes a double
 
 
 def _are_lists(column: Column, field: Field, checker: Checker) -> bool:
     if set(map(type, column)) != {list} or max(map(len, column)) > 1:
         return False
-    members = [member for each in column for member in each]
-    return not members or _are_strings(members, field, checker)
+    members = {member for each in column for member in each if type(member) is str}
+    is_simple = _are_simple(members) and all(type(member) is str for each in column for member in each)
+    return is_simple or _stay(column, checker)
 
 
 def _stay(values: Iterable[Any], checker: Checker) -> bool:

@@ -29,7 +29,7 @@ TYPES = (*BY_TYPE, AS_OF)
 
 KEYS = frozenset({"type", "id", "ts"})
 """What every event has beside its fields."""
-_INT64 = 2**63
+INT64 = 2**63
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ](?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -234,7 +234,7 @@ def _integer(field: Field) -> Checker:
             value = int(value)
         if type(value) is not int:
             raise Rejected(name, f"{_shown(value)} is not a whole number.")
-        if not 0 <= value < _INT64:
+        if not 0 <= value < INT64:
             raise Rejected(name, f"{_shown(value)} is out of range: 0 to 2^63 - 1.")
         return value
 
@@ -246,7 +246,7 @@ def _number(field: Field, *, signed: bool) -> Checker:
 
     def checker(value: Any, tally: Tally) -> int | float:
         if type(value) is int:
-            if not -_INT64 <= value < _INT64:
+            if not -INT64 <= value < INT64:
                 value = _double(name, value)
         elif type(value) is not float:
             raise Rejected(name, f"{_shown(value)} is not a number.")

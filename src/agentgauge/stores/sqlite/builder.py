@@ -293,8 +293,10 @@ class _Dataset:
             segment = Span(secrets.randbits(62), span.dataset, each.start, each.end, each.events, READY, FORMAT)
             add(connection, segment)
             connection.execute(_MOVE_LATE, [segment.id, span.id, each.start, each.end])
+            blobs: dict[int, int | None] = {}
             for name, (about, data) in each.columns.items():
-                blob = connection.execute(_ADD_BLOB, [data]).lastrowid
+                if (blob := blobs.get(id(data))) is None:  # several names may stand for one blob
+                    blob = blobs[id(data)] = connection.execute(_ADD_BLOB, [data]).lastrowid
                 text = about.text()
                 connection.execute(_ADD_COLUMN, [segment.id, name, text, checksum(text, data), blob])
         drop(connection, spans.meeting(found, span.start, span.end))

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _PAIRED = 8
 """Of so many fields, those of the fewest values, pairs are tried; derived ones say what others do."""
+_PLANES = 24
+"""The most orders of a segment; each takes four bytes an event."""
 _LONG = 2
 """A summary by hours that is at most so many times as long is taken for that of the whole segment as well."""
 
@@ -47,6 +49,10 @@ class _Axis:
     def size(self) -> int:
         """How many values there are."""
         return len(self.codes)
+
+    def parts_as(self, other: _Axis) -> bool:
+        """Whether it numbers the events alike."""
+        return self.size == other.size and np.array_equal(self.numbers, other.numbers)
 
     @classmethod
     def of(cls, codes: Array) -> _Axis:
@@ -170,21 +176,37 @@ class _Making:
         found: dict[str, tuple[About, bytes]] = {}
         if not self._ranked:
             return found
+        found |= {named_values(name): segments.encode(values) for name, (values, _) in self._ranked.items()}
         every = self._axes | self._always
-        for fields in ((), *((name,) for name in self._single(every))):
+        made: list[tuple[_Axis | None, tuple[str, ...]]] = []
+        for fields in ((), *((name,) for name in self._by_use(every))):
             axes = {name: every[name] for name in fields}
             ids, size = self._hours.numbers, self._hours.size
             for each in axes.values():
                 ids, size = ids * each.size + each.numbers, size * each.size
             rows, places = compact(ids, size)
-            if len(rows) > self._events // self._dense:
+            axis = axes[fields[0]] if fields else None
+            same = next((other for known, other in made if axis and known and axis.parts_as(known)), None)
+            is_too_much = same is None and (len(made) + 1) * len(self._ranked) > _PLANES
+            if is_too_much or len(rows) > self._events // self._dense:
                 continue
             found[named("ordered", fields)] = encode(self._summed(axes, rows, places))
             for name, (values, ranks) in self._ranked.items():
+                if same is not None:  # what parts the events alike has the same order
+                    found[named_order(fields, name)] = found[named_order(same, name)]
+                    continue
                 runs = self._fields[name].present(places)
                 found[named_order(fields, name)] = orders.encode(orders.ordered(runs, ranks, len(values.stored)))
-                found[named_values(name)] = segments.encode(values)
+            made += [] if same is not None else [(axis, fields)]
         return found
+
+    def _by_use(self, axes: Mapping[str, _Axis]) -> list[str]:
+        """The fields of few values, those first that are asked by most: of the catalog, then derived, then keys."""
+
+        def place(name: str) -> tuple[bool, bool, int, str]:
+            return "." in name, name in DERIVED, axes[name].size, name
+
+        return sorted(self._single(axes), key=place)
 
     def _single(self, axes: Mapping[str, _Axis]) -> list[str]:
         """The fields of so few values that each is that of many events."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agentgauge.core.catalog import dataset
+from agentgauge.core.catalog import BY_NAME
 from agentgauge.stores.sqlite.spans import MOST_EVENTS
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LEAST = 1_024
 """Fewer events than these at a time are not kept."""
 MANY = 4 * MOST_EVENTS
-"""So many events are worth a build, after which only the newest stay."""
+"""So many events of a dataset are worth a build, after which only the newest stay."""
 
 _VERSION = "pragma data_version"
 _COUNT = 'select count(*) from "{table}" where ts >= ? and ts < ?'
@@ -37,11 +37,18 @@ class Fresh:
     def __init__(self) -> None:
         self._batches: dict[str, list[Batch]] = {}
         self._version: int | None = None
+        self._in_order = True
 
     @property
     def events(self) -> int:
         """How many are kept."""
-        return sum(len(each.ts) for batches in self._batches.values() for each in batches)
+        return sum(map(_events, self._batches.values()))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a build is worth while now. Not once events came that lie before others: more such may come, and
+        would have what was built meanwhile be built anew."""
+        return self._in_order and max(map(_events, self._batches.values()), default=0) >= MANY
 
     def begin(self, connection: sqlite3.Connection) -> None:
         """To be called in each turn of the sink, so that what others have written meanwhile is noticed."""
@@ -52,13 +59,16 @@ class Fresh:
 
     def stored(self, name: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
         """Keeps rows that are all in a dataset's table now; ts and id are their first columns, and they ascend."""
+        if BY_NAME[name].registry:
+            return
         batches = self._batches.setdefault(name, [])
         if batches and rows[0][:2] <= batches[-1].last:
             batches.clear()
+            self._in_order = False
         if len(rows) >= LEAST:
             from agentgauge.stores.sqlite.batches import Batch
 
-            batches.append(Batch.of(dataset(name), columns, rows))
+            batches.append(Batch.of(BY_NAME[name], columns, rows))
 
     def clear(self) -> None:
         """Keeps nothing any longer."""
@@ -69,7 +79,7 @@ class Fresh:
         self._batches.pop(name, None)
 
     def trim(self) -> None:
-        """Keeps only the newest events, at most as many as make a segment."""
+        """Keeps only the newest events of each dataset, at most as many as make a segment."""
         for name, batches in self._batches.items():
             kept, first = 0, len(batches)
             while first and kept + len(batches[first - 1].ts) <= MOST_EVENTS:
@@ -86,5 +96,9 @@ class Fresh:
         (events,) = reader.execute(_COUNT.format(table=name), [start, end]).fetchone()
         from agentgauge.stores.sqlite.batches import columns
 
-        found = columns(dataset(name), met, start, end)
+        found = columns(BY_NAME[name], met, start, end)
         return found if len(found[0]) == events else None
+
+
+def _events(batches: Sequence[Batch]) -> int:
+    return sum(len(each.ts) for each in batches)

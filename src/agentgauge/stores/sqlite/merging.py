@@ -41,10 +41,10 @@ class Merging:
     def __init__(self, cells: Cells, name: str) -> None:
         self._name = name
         parts = [self._levels(cells.entries(number)) for number in range(len(cells))]
-        self._fine, self._whole = (_Level.of(each) for each in zip(*parts, strict=True))
+        self._fine, self._whole = (_Level.of([part[at] for part in parts]) for at in range(2))
         values = {id(order.values): order.values for each in (self._fine, self._whole) for order in each.runs.orders}
         kind = Span.of(list(values.values())).kind
-        self._tables = {own: cast(each, kind).copy() for own, each in values.items()}
+        self._tables = {own: _table(each, kind) for own, each in values.items()}
         """The distinct values of each order, all of one kind."""
 
     def _levels(self, entries: Entries) -> tuple[_Level, _Level]:
@@ -82,7 +82,8 @@ class _Level:
         runs = join([each.runs for each in parts])
         assert runs
         kept = np.flatnonzero(runs.lengths)
-        return cls(np.concatenate([each.cells for each in parts])[kept], runs.take(kept))
+        cells = np.concatenate([each.cells for each in parts]) if parts else np.empty(0, np.int64)
+        return cls(cells[kept], runs.take(kept))
 
     def targets(self, fold: Fold, tables: Mapping[int, Array]) -> _Targets:
         """The runs of each target of a fold."""
@@ -112,7 +113,7 @@ class _Targets:
     def __init__(self, runs: Runs, targets: Array, count: int, tables: Sequence[Array]) -> None:
         sequence = np.argsort(targets, kind="stable")
         self._runs, self._of, self._orders = runs.take(sequence), targets[sequence], runs.orders
-        self._order_of = _small(self._runs.of)
+        self._order_of = self._runs.of.astype(np.min_scalar_type(len(self._orders)))  # of 16 bits they sort fastest
         self._tables, self._kind = tables, tables[0].dtype if tables else np.dtype(np.int64)
         self._starts = np.zeros(len(sequence), np.int64)
         for order, rows in self._by_order(np.arange(len(sequence))):
@@ -227,6 +228,12 @@ class _Targets:
             needles = numbers * len(table) + np.searchsorted(table, bounds[of[rows]], side)
             found[rows] = np.searchsorted(keys, needles.astype(keys.dtype)) - self._starts[runs[rows]]
         return found
+
+
+def _table(values: Numbers, kind: str) -> Array:
+    """Distinct values as that kind has them."""
+    found = cast(values, kind)
+    return found.copy() if kind == "int" else found  # integers lie in memory that is used again
 
 
 def _stretches(starts: Array, sizes: Array) -> Array:

@@ -20,7 +20,6 @@ from agentgauge.stores.sqlite import rows, spans
 from agentgauge.stores.sqlite.columns import (
     Array,
     Coded,
-    Coder,
     Columns,
     Counter,
     Lists,
@@ -40,6 +39,8 @@ CHUNK = 512
 """About how many rows a chunk has; smaller ones are read again together with what follows them."""
 MOST = 131_072
 """The most rows kept of a dataset; longer stretches are read anew for each question."""
+CELLS = 32 * MOST
+"""The most values kept of a dataset; then all are let go."""
 
 _COUNT = 'select count(*) from "{table}" where ts >= ? and ts < ?'
 _ROWS = 'select e.ts{columns} from "{table}" as e where e.ts >= ? and e.ts < ? order by e.ts, e.id'
@@ -58,6 +59,11 @@ class _Chunk:
     """Per field that has a dictionary, the codes of it."""
     numbers: dict[str, tuple[Numbers, Array]] = field(default_factory=dict[str, tuple[Numbers, Array]])
     """Per number field, its values, and which of them are integers."""
+
+    @property
+    def cells(self) -> int:
+        """How many values it holds."""
+        return len(self.ts) * (1 + len(self.codes) + len(self.numbers))
 
     def cut(self, start: int, end: int) -> slice:
         """Which of its rows are of start..end."""
@@ -100,12 +106,14 @@ class _Kept:
     ) -> Columns | None:
         """The columns a question needs of the rows in those stretches, one after the other."""
         names = rows.needed(query)
+        if sum(each.cells for each in self._chunks) > CELLS:
+            self._clear()
         self._check(connection, stretches, version)
         missing = [gap for stretch in stretches for gap in self._missing(*stretch)]
         count = sum(self._count(connection, *gap) for gap in missing)
         if count + sum(len(each.ts) for each in self._chunks) > MOST:
-            self._chunks, missing = [], list(stretches)
-            self._dictionaries, self._values = {}, {}
+            self._clear()
+            missing = list(stretches)
             if sum(self._count(connection, *each) for each in stretches) > MOST:
                 return None
         for gap in missing:
@@ -115,6 +123,9 @@ class _Kept:
         for each, _ in parts:
             self._complete(connection, names, each)
         return self._columns(names, parts, rows.selective(self._holder, query.where))
+
+    def _clear(self) -> None:
+        self._chunks, self._dictionaries, self._values = [], {}, {}
 
     def _check(self, connection: sqlite3.Connection, stretches: Sequence[Stretch], version: Hashable) -> None:
         """Drops the chunks that a question needs and that are not as their rows are any longer."""
@@ -179,11 +190,8 @@ class _Kept:
         self, connection: sqlite3.Connection, names: Sequence[str], start: int, end: int, version: Hashable
     ) -> _Chunk:
         """The rows of a stretch, with those fields."""
-        holder = self._holder
-        sources = {name: rows.stored(holder, name) for name in names}
-        numeric = {sources[name] for name in names if holder.find(name).measurable}
-        builders = {source: _Exact() if source in numeric else Coder() for source in dict.fromkeys(sources.values())}
-        instants = Counter()
+        holder, instants = self._holder, Counter()
+        sources, builders = rows.taking(holder, names, _Exact)
         sql = _ROWS.format(columns="".join(f", {source}" for source in builders), table=holder.name)
         rows.fill(connection.execute(sql, [start, end]), [instants, *builders.values()])
         found = _Chunk(start, end, instants.done().values, version)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from agentgauge.stores.sqlite.columns import Coder, Column, Columns, Counter
 
 _Kind = TypeVar("_Kind", list[Any], dict[str, Any])
+_Numbers = TypeVar("_Numbers", bound="Counter")
 
 WINDOW = 'select e.ts{columns} from "{table}" as e where e.ts >= ? and e.ts < ?{where} order by e.ts'
 LATE = """
@@ -97,13 +98,11 @@ def late(connection: sqlite3.Connection, query: Query, segments: Sequence[int]) 
 
 
 def _read(connection: sqlite3.Connection | None, query: Query, select: str, times: Sequence[list[Any]]) -> Columns:
-    from agentgauge.stores.sqlite.columns import Coder, Columns, Counter
+    from agentgauge.stores.sqlite.columns import Columns, Counter
 
     holder = dataset(query.dataset)
     names = needed(query)
-    sources = {name: stored(holder, name) for name in names}
-    numeric = {sources[name] for name in names if holder.find(name).measurable}
-    builders = {source: Counter() if source in numeric else Coder() for source in dict.fromkeys(sources.values())}
+    sources, builders = taking(holder, names, Counter)
     instants = Counter()
     if connection is not None:
         chosen = selective(holder, query.where)
@@ -115,6 +114,17 @@ def _read(connection: sqlite3.Connection | None, query: Query, select: str, time
             fill(connection.execute(sql, [*given, *bound]), [instants, *builders.values()])
     built = {source: each.done() for source, each in builders.items()}
     return Columns(instants.done().values, {name: typed(holder, name, built[sources[name]]) for name in names})
+
+
+def taking(
+    holder: Dataset, names: Sequence[str], number: type[_Numbers]
+) -> tuple[dict[str, str], dict[str, Coder | _Numbers]]:
+    """What to read for each field, and what takes it in: numbers with builders of that kind."""
+    from agentgauge.stores.sqlite.columns import Coder
+
+    sources = {name: stored(holder, name) for name in names}
+    numeric = {sources[name] for name in names if holder.find(name).measurable}
+    return sources, {source: number() if source in numeric else Coder() for source in dict.fromkeys(sources.values())}
 
 
 def has_any(connection: sqlite3.Connection, name: str, stretches: Iterable[Stretch]) -> bool:

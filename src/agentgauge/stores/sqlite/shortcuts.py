@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from agentgauge.core.query import Measure, Query
+    from agentgauge.core.time import Window
     from agentgauge.stores.sqlite.columns import Array
     from agentgauge.stores.sqlite.rows import Stretch
     from agentgauge.stores.sqlite.summaries import Grain
@@ -41,8 +42,9 @@ class Shortcut:
     """Those of them that must have an order."""
     always: frozenset[str]
     """Those of the fields that every summary is by."""
+    _window: Window
     _cuts: Array
-    """The instants at which rows part, ascending."""
+    """The instants at which rows part, ascending; the edges of buckets may reach beyond the window."""
     _hours: Array
     """The hours that one of them cuts, ascending, counted from 1970."""
 
@@ -67,6 +69,7 @@ class Shortcut:
             numbers,
             ordered,
             frozenset(name for name, each in fields.items() if each.type == "boolean" and not ordered),
+            query.window,
             cuts,
             np.unique(cuts[cuts % HOUR != 0] // HOUR),
         )
@@ -86,8 +89,7 @@ class Shortcut:
 
     def is_within(self, first: int, last: int) -> bool:
         """Whether first..last lies in the window, and no hour of it is cut."""
-        start, end = self._cuts[0], self._cuts[-1]
-        return bool(start <= first and last < end) and not len(self.cut(first, last))
+        return self._window.start <= first and last < self._window.end and not len(self.cut(first, last))
 
     def cut(self, first: int, last: int) -> Array:
         """The hours of first..last that are cut."""
