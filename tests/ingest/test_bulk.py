@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import copy
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from agentgauge.core.alike import Alike
 from agentgauge.core.catalog import DATASETS, Dataset, Field
 from agentgauge.ingest.bulk import plain
 from agentgauge.ingest.check import Rejected, check
+from agentgauge.ingest.run import run
+from agentgauge.stores.sqlite.sink import SqliteSink
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 TS = 1_780_000_000_000
 ODD: st.SearchStrategy[Any] = st.one_of(
@@ -106,8 +112,9 @@ def one_by_one(lines: Sequence[object]) -> list[dict[str, Any]] | None:
 @example([{"type": "as_of", "dataset": "messages", "ts": TS}])
 def test_what_is_taken_at_once_is_what_each_line_is_on_its_own(lines: list[object]) -> None:
     expected = one_by_one(copy.deepcopy(lines))
-    found = plain(lines)
-    if found is not None:
+    alike_events = plain(lines)
+    if alike_events is not None:
+        found = list(alike_events)
         assert [sorted(each.items(), key=str) for each in found] == [
             sorted(each.items(), key=str) for each in expected or ()
         ]
@@ -132,8 +139,7 @@ def test_lines_as_machines_write_them_are_taken_at_once(holder: Dataset) -> None
         for number in range(4)
     ]
     expected = one_by_one(copy.deepcopy(lines))
-    assert plain(lines) == expected
-    assert expected is not None
+    assert list(plain(lines) or ()) == expected
     del lines[2][holder.fields[-1].name]
     assert plain([{**line, "ts": TS} for line in lines]) is not None, "not every line has every field"
     assert plain([{**line, "team": ["équipe"]} for line in lines]) is not None
@@ -147,3 +153,41 @@ def test_a_time_is_read_the_same_however_it_is_written(ts: Any) -> None:
         one_by_one([{**given, "ts": each}]) for each in (ts, ts.replace("Z", "+00:00") if isinstance(ts, str) else ts)
     )
     assert found == slow
+
+
+def message(at: int, **fields: Any) -> dict[str, Any]:
+    return {"type": "message", "id": f"m{at}", "ts": TS + at, "direction": "outbound", "status": "sent", **fields}
+
+
+def test_events_that_come_alike_are_events_in_their_order() -> None:
+    parts = [plain([message(at, **more) for at in range(start, start + 3)]) for start, more in PARTS]
+    assert all(parts)
+    joined = Alike.join([each for each in parts if each])
+    expected = [message(at, **more) for start, more in PARTS for at in range(start, start + 3)]
+    assert list(joined) == expected
+    assert [joined[at] for at in range(len(joined))] == expected
+    assert list(joined[2:7]) == expected[2:7]
+    assert len(joined) == 9
+
+
+PARTS: tuple[tuple[int, dict[str, Any]], ...] = ((0, {}), (3, {"channel": "sms"}), (6, {"agent_id": "a"}))
+
+
+def test_lines_of_several_types_and_wrong_ones_are_written_in_their_order(tmp_path: Path) -> None:
+    """However they are taken, at once or one by one: of two with one key the first wins."""
+    point = {"type": "point", "name": "n", "kind": "gauge", "value": 1}
+    lines: list[object] = [message(at) for at in range(600)]
+    lines += [
+        {"type": "message", "id": "wrong", "ts": TS},
+        message(600, channel="first"),
+        message(600, channel="second"),
+    ]
+    lines += [{**point, "id": f"p{at}", "ts": TS + at} for at in range(1_200)]
+    lines += [message(at, channel="again") for at in range(590, 1_300)]
+    with SqliteSink(tmp_path / "store.db", clock=lambda: TS) as sink:
+        report = run(enumerate(copy.deepcopy(lines), 1), sink)
+    assert (report.accepted, report.duplicate, report.rejected) == (1_300 + 1_200, 12, 1)
+    assert report.datasets == {"messages": 1_312, "points": 1_200}
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+        channels = dict(connection.execute("select channel, count(*) from messages group by 1").fetchall())
+    assert channels == {None: 600, "first": 1, "again": 699}

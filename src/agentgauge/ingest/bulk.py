@@ -7,10 +7,12 @@ lines that are alike, so that one look at all values of a field says what a look
 from __future__ import annotations
 
 from math import isfinite
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from agentgauge.core.catalog import VALUE_LENGTH, Field
-from agentgauge.ingest.check import FORMS, INT64, KEYS, Checker, Form, Rejected, Tally, identity, instant
+from agentgauge.core.alike import Alike
+from agentgauge.core.catalog import NAME_LENGTH, VALUE_LENGTH, Field
+from agentgauge.ingest.check import FORMS, INT64, KEYS, Checker, Form, Rejected, Tally, identity, instants
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,42 +20,60 @@ if TYPE_CHECKING:
 Column: TypeAlias = "list[Any]"
 
 
-def plain(lines: Sequence[object]) -> list[dict[str, Any]] | None:
+def plain(lines: Sequence[object]) -> Alike | None:
     """The events of lines of one type that need no mending but of their times; None where a line may need more, or is
-    no event, so that each is to be checked on its own. The events are the given objects."""
+    no event, so that each is to be checked on its own."""
     if set(map(type, lines)) != {dict}:
         return None
-    given = cast("list[dict[str, Any]]", lines)
+    given = cast("Sequence[dict[str, Any]]", lines)
     kinds = [line.get("type") for line in given]
     form = FORMS.get(kinds[0]) if isinstance(kinds[0], str) and kinds.count(kinds[0]) == len(kinds) else None
     if form is None:
         return None
     try:
-        return _events(given, form)
-    except (Rejected, KeyError, OverflowError):
-        return None  # a line that is wrong, or without id or time; checked on its own, it says so
+        columns = _columns(given, form)
+    except (Rejected, OverflowError):
+        return None  # a line that is wrong; checked on its own, it says so
+    return None if columns is None else Alike(str(kinds[0]), columns)
 
 
-def _events(given: list[dict[str, Any]], form: Form) -> list[dict[str, Any]] | None:
-    for name in set[str]().union(*given) - KEYS:
-        field = form.fields.get(name)
-        column = [line[name] for line in given if name in line]
-        if field is None or (field.required and len(column) < len(given)):
-            return None
-        if not _TESTS[field.type](column, field, form.checkers[name]):
-            return None
-    if any(name not in given[0] for name in form.required):
+def _columns(given: Sequence[dict[str, Any]], form: Form) -> dict[str, Column] | None:
+    ids = _column(given, "id")
+    if not _are_ids(ids):
         return None
-    if not _are_ids([line["id"] for line in given]):
+    found: dict[str, Column] = {"ts": instants(_column(given, "ts")), "id": ids}
+    names = set[str]().union(*given) - KEYS
+    if not names.issuperset(form.required) or not names.issubset(form.fields):
         return None
-    instants = [instant(line["ts"]) for line in given]
-    for line, ts in zip(given, instants, strict=True):
-        line["ts"] = ts
-    return given
+    for name in names:
+        field, column = form.fields[name], _column(given, name)
+        present = column
+        if None in column:
+            present = [value for value in column if value is not None]
+            if field.required:
+                return None
+        if present:
+            if not _TESTS[field.type](present, field, form.checkers[name]):
+                return None
+            found[name] = column
+    return found
+
+
+def _column(given: Sequence[dict[str, Any]], name: str) -> Column:
+    """The value that each line has for a field, None where it has none."""
+    try:
+        return list(map(itemgetter(name), given))
+    except KeyError:
+        return [line.get(name) for line in given]
 
 
 def _are_ids(column: Column) -> bool:
-    return set(map(type, column)) == {str} and all(map(identity, column))
+    if set(map(type, column)) != {str}:
+        return False
+    together = "".join(column)
+    lengths = set(map(len, column))
+    is_simple = together.isascii() and together.isprintable() and 0 not in lengths and max(lengths) <= NAME_LENGTH
+    return is_simple or all(map(identity, column))
 
 
 def _are_strings(column: Column, field: Field, checker: Checker) -> bool:

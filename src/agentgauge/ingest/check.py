@@ -21,7 +21,7 @@ from agentgauge.core.errors import QUOTED_LENGTH, InvalidValue, clean, quote, un
 from agentgauge.core.time import EARLIEST, LATEST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 AS_OF = "as_of"
 """The type of the line that says up to when a dataset has been sent."""
@@ -143,12 +143,31 @@ def instant(value: object) -> int:
     return found
 
 
+def instants(values: Sequence[object]) -> list[int]:
+    """The times of many events.
+
+    Raises:
+        Rejected: if one of them is none.
+    """
+    found: list[int] = []
+    for value in values:
+        ts = _common(value) if type(value) is str and len(value) == _COMMON else None
+        found.append(instant(value) if ts is None else ts)
+    return found
+
+
+def _common(text: str) -> int | None:
+    """The time that is written as most programs write it, from 1970 on; None where another look is needed."""
+    if text[16] == ":" and text[19] == "." and text[23] == "Z":
+        within = text[17:19] + text[20:23]
+        if within.isdecimal() and within.isascii() and within < "60":
+            start = _minute(text[:16])
+            return None if start is None else start + int(within)
+    return None
+
+
 def _parsed(text: str) -> int:
     try:
-        if len(text) == _COMMON and text[16] == ":" and text[19] == "." and text[23] == "Z":
-            within = text[17:19] + text[20:23]
-            if within.isdecimal() and within.isascii() and within < "60":
-                return _minute(text[:16]) + int(within)
         return _exactly(text)
     except (ValueError, OverflowError):
         reason = f"{_shown(text)} is not a time with its offset."
@@ -156,9 +175,14 @@ def _parsed(text: str) -> int:
 
 
 @lru_cache(maxsize=4_096)
-def _minute(text: str) -> int:
-    """The start of a minute in UTC, ms; the events of a minute mostly come together."""
-    return _exactly(f"{text}:00Z")
+def _minute(text: str) -> int | None:
+    """The start of a minute in UTC, ms; the events of a minute mostly come together. None where it is none, or not all
+    of it lies within the times that are taken."""
+    try:
+        start = _exactly(f"{text}:00Z")
+    except (ValueError, OverflowError):
+        return None
+    return start if EARLIEST <= start <= LATEST - 60_000 else None
 
 
 def _exactly(text: str) -> int:

@@ -27,6 +27,8 @@ ARRAY_LIMIT = 64 << 20
 
 Item: TypeAlias = "tuple[int, object]"
 """The number of a line (of an element, in an array) from 1, and what stands there: any JSON value, or a Rejected."""
+_BLOCK = 1 << 18
+"""So many bytes are read and parted into lines at once."""
 _BOM = b"\xef\xbb\xbf"
 _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 _PREFIX = json.JSONDecoder()
@@ -88,27 +90,49 @@ def _loads(text: bytes) -> object:
 
 
 def _lines(stream: BufferedIOBase) -> Iterator[Item]:
-    number = 0
+    number, rest = 0, b""
     try:
-        while line := stream.readline(LINE_LIMIT + 2):  # with its carriage return and line feed
-            number += 1
-            if number == 1:
-                line = line.removeprefix(_BOM)
-            if len(line) > LINE_LIMIT and len(line.rstrip(b"\r\n")) > LINE_LIMIT:
-                while line and not line.endswith(b"\n"):
-                    line = stream.readline(LINE_LIMIT)
-                yield number, Rejected("", f"the line is longer than {LINE_LIMIT >> 20} MiB.")
-            elif line and not line.isspace():
-                yield number, _object(line)
+        while block := stream.read1(_BLOCK):
+            lines = (rest + block).split(b"\n")
+            rest = lines.pop()
+            yield from _objects(lines, number)
+            number += len(lines)
+            if len(rest) > LINE_LIMIT + len(b"\r"):
+                number += 1
+                yield number, _too_long()
+                rest = _after_line(stream)
     except _DAMAGED as error:
         yield number + 1, _damaged(error)
+        return
+    yield from _objects(rest.split(b"\n"), number)
 
 
-def _object(line: bytes) -> object:
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        return Rejected("", f"not JSON: {error.msg} (column {error.colno}).")
+def _objects(lines: Sequence[bytes], number: int) -> Iterator[Item]:
+    """What stands in lines, the first of which comes after so many; nothing for those that are blank."""
+    for line in lines:
+        number += 1
+        if number == 1:
+            line = line.removeprefix(_BOM)
+        if len(line) > LINE_LIMIT and len(line.removesuffix(b"\r")) > LINE_LIMIT:
+            yield number, _too_long()
+            continue
+        try:
+            yield number, orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            if line and not line.isspace():
+                yield number, Rejected("", f"not JSON: {error.msg} (column {error.colno}).")
+
+
+def _after_line(stream: BufferedIOBase) -> bytes:
+    """What was read beyond the end of a line that nobody wants."""
+    while block := stream.read1(_BLOCK):
+        if (end := block.find(b"\n")) >= 0:
+            return block[end + 1 :]
+    return b""
+
+
+def _too_long() -> Rejected:
+    return Rejected("", f"the line is longer than {LINE_LIMIT >> 20} MiB.")
 
 
 def _damaged(error: Exception) -> Rejected:

@@ -12,12 +12,13 @@ from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from agentgauge.core.alike import Alike
 from agentgauge.core.catalog import BY_TYPE
 from agentgauge.ingest.bulk import plain
 from agentgauge.ingest.check import AS_OF, Rejected, Tally, check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from agentgauge.core.query import Sink
@@ -78,6 +79,8 @@ class Intake:
         self._sink = sink
         self._on_progress = on_progress
         self._batch: list[Mapping[str, Any]] = []
+        self._alike: list[Alike] = []
+        """What waits instead, as long as it is of one type and was taken at once."""
         self._memos: dict[str, bytes] = {}
         self._cleaned = 0
         self._tally = Tally()
@@ -92,14 +95,17 @@ class Intake:
     def lines(self, items: Iterable[Item], source: str = "") -> None:
         """Takes what `events.decode` gives."""
         waiting = iter(items)
-        while some := list(islice(waiting, min(TOGETHER, BATCH - len(self._batch)))):
+        while some := list(islice(waiting, min(TOGETHER, BATCH - self._waiting))):
             events = plain([value for _, value in some])
             if events is None:
                 for number, value in some:
                     self._take(value, source, number)
                 continue
-            self._batch += events
-            if len(self._batch) >= BATCH:
+            if self._batch or (self._alike and self._alike[0].type != events.type):
+                self._one_by_one(events)
+            else:
+                self._alike.append(events)
+            if self._waiting >= BATCH:
                 self.flush()
 
     def events(self, events: Iterable[Mapping[str, Any] | Memo], source: str = "") -> None:
@@ -123,7 +129,8 @@ class Intake:
 
     def flush(self) -> None:
         """Writes what is waiting."""
-        batch, self._batch = self._batch, []
+        batch: Sequence[Mapping[str, Any]] = Alike.join(self._alike) if self._alike else self._batch
+        self._alike, self._batch = [], []
         memos, self._memos = self._memos, {}
         cleaned, self._cleaned = self._cleaned, 0
         if not batch and not memos:
@@ -134,7 +141,8 @@ class Intake:
         report.duplicate += receipt.duplicate
         report.replaced += receipt.replaced
         report.cleaned += cleaned
-        for kind, count in Counter(map(_kind, batch)).items():
+        kinds = {batch.type: len(batch)} if isinstance(batch, Alike) else Counter(map(_kind, batch))
+        for kind, count in kinds.items():
             report.datasets[kind if kind == AS_OF else BY_TYPE[kind].name] += count
         if self._on_progress is not None:
             self._on_progress(report)
@@ -152,9 +160,22 @@ class Intake:
         if self._tally.cleaned:
             self._cleaned += 1
             self._tally = Tally()
+        if self._alike:
+            self._one_by_one(())
         self._batch.append(event)
         if len(self._batch) >= BATCH:
             self.flush()
+
+    @property
+    def _waiting(self) -> int:
+        """How many events are to be written."""
+        return len(self._batch) + sum(map(len, self._alike))
+
+    def _one_by_one(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """Takes events in after those that wait, all of them as events of their own."""
+        waiting, self._alike = self._alike, []
+        for each in (*waiting, events):
+            self._batch += each
 
 
 def run(

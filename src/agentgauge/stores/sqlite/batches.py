@@ -31,16 +31,17 @@ class Batch:
     columns: Mapping[str, Kept]
 
     @classmethod
-    def of(cls, holder: Dataset, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Batch:
-        """The batch of rows of those columns, ts and id first."""
+    def of(cls, holder: Dataset, columns: Mapping[str, Sequence[Any]]) -> Batch:
+        """The batch of rows of those columns, ts and id among them."""
         found: dict[str, Kept] = {}
-        for name, values in zip(names, zip(*rows, strict=True), strict=True):
+        for name, values in columns.items():
             field = holder.by_name.get(name)
             if name == "ts" or (field and not field.internal):
                 builder = Counter() if field is None or field.measurable else Coder()
                 builder.add(values)
                 found[name] = builder.done()
-        return cls(rows[0][:2], rows[-1][:2], cast("Numbers", found.pop("ts")).values, found)
+        first, last = ((columns["ts"][at], columns["id"][at]) for at in (0, -1))
+        return cls(first, last, cast("Numbers", found.pop("ts")).values, found)
 
     def between(self, start: int, end: int) -> slice:
         """Which rows are of start..end."""

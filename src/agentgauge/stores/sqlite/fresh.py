@@ -17,7 +17,7 @@ from agentgauge.stores.sqlite.spans import MOST_EVENTS
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from agentgauge.stores.sqlite.batches import Batch, Kept
     from agentgauge.stores.sqlite.columns import Array
@@ -57,18 +57,18 @@ class Fresh:
             self.clear()
             self._version = version
 
-    def stored(self, name: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-        """Keeps rows that are all in a dataset's table now; ts and id are their first columns, and they ascend."""
+    def stored(self, name: str, columns: Mapping[str, Sequence[Any]]) -> None:
+        """Keeps rows that are all in a dataset's table now, ascending by ts and id."""
         if BY_NAME[name].registry:
             return
         batches = self._batches.setdefault(name, [])
-        if batches and rows[0][:2] <= batches[-1].last:
+        if batches and (columns["ts"][0], columns["id"][0]) <= batches[-1].last:
             batches.clear()
             self._in_order = False
-        if len(rows) >= LEAST:
+        if len(columns["ts"]) >= LEAST:
             from agentgauge.stores.sqlite.batches import Batch
 
-            batches.append(Batch.of(BY_NAME[name], columns, rows))
+            batches.append(Batch.of(BY_NAME[name], columns))
 
     def clear(self) -> None:
         """Keeps nothing any longer."""

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager, suppress
-from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import orjson
 
+from agentgauge.core.alike import Alike
 from agentgauge.core.catalog import BY_NAME, BY_TYPE, Dataset, Type
 from agentgauge.core.errors import StoreBusy
 from agentgauge.core.query import Receipt
@@ -27,7 +27,7 @@ from agentgauge.stores.sqlite.spans import Watch
 from agentgauge.stores.sqlite.watermarks import Delivery, Mark
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -128,7 +128,7 @@ class SqliteSink:
         """
         receipt = Receipt()
         left = len(events)
-        for batch in _batches(events) if events else ([],):
+        for batch in _batches(events):
             left -= len(batch)
             with self.turn() as connection:
                 if memos and not left:
@@ -170,7 +170,7 @@ class SqliteSink:
         receipt, now = Receipt(), self._clock()
         before: dict[str, Mark] = {}
         after: dict[str, Mark] = {}
-        kinds = set(map(_kind, batch))
+        kinds = {batch.type} if isinstance(batch, Alike) else set(map(_kind, batch))
         for name, events in _by_dataset(batch, kinds).items():
             table = self._tables[name]
             before[name] = after[name] = mark = marks.get(name, Mark())
@@ -267,26 +267,34 @@ class _Table:
         """Stores the events whose keys are not there yet; how many that were."""
         if not events:
             return 0
-        filled = set[str]().union(*events)
+        filled = events.columns.keys() if isinstance(events, Alike) else set[str]().union(*events)
         names = [name for name in self._names if name in filled]
-        rows = list(zip(*(self._column(name, events) for name in names), strict=True))
-        rows.sort(key=_KEY)  # stable, so that of two with one key the first is still first
+        columns = [self._column(name, events) for name in names]
+        rows = list(zip(*columns, strict=True))
+        ordered = sorted(rows, key=_KEY)  # stable, so that of two with one key the first is still first
+        if ordered != rows:
+            rows, columns = ordered, list(zip(*ordered, strict=True))
         self._watch.inserting(connection, self._name, rows)
         before = connection.total_changes
         connection.executemany(self._insert.format(", ".join(map(_quoted, names)), ", ".join("?" * len(names))), rows)
         stored = connection.total_changes - before
-        self._watch.stored(self._name, names, rows, stored)
+        self._watch.stored(self._name, dict(zip(names, columns, strict=True)), stored)
         return stored
 
-    def _column(self, name: str, events: Sequence[Event]) -> Iterable[object]:
-        values = [event.get(name) for event in events]
+    def _column(self, name: str, events: Sequence[Event]) -> Sequence[Any]:
+        if isinstance(events, Alike):
+            values = events.columns[name]
+        else:
+            values = [event.get(name) for event in events]
         stored_as = self._stored_as.get(name)
-        return values if stored_as is None else map(stored_as, values)
+        return values if stored_as is None else list(map(stored_as, values))
 
     def _split(
         self, connection: sqlite3.Connection, events: Sequence[Event], receipt: Receipt
     ) -> tuple[Sequence[Event], list[Event]]:
         """The first events of their happenings, and the copies that may be better; the rest is counted."""
+        if isinstance(events, Alike) and "call_key" not in events.columns:
+            return events, []
         keys = {key for event in events if (key := event.get("call_key")) is not None}
         if not keys:
             return events, []
@@ -311,10 +319,10 @@ class _Table:
 
     def _newest(self, connection: sqlite3.Connection, events: Sequence[Event], above: int) -> int | None:
         """The newest instant later than `above` at which one of the events is not stored yet."""
-        best = max(map(_key, events), default=(above, ""))
+        best = max(_keys(events), default=(above, ""))
         if best[0] <= above or not self._stored(connection, best):  # not stored, unless events are sent again
             return best[0] if best[0] > above else None
-        candidates = sorted((key for key in map(_key, events) if key[0] > above), reverse=True)
+        candidates = sorted((key for key in _keys(events) if key[0] > above), reverse=True)
         return next((key[0] for key in candidates if not self._stored(connection, key)), None)
 
     def _stored(self, connection: sqlite3.Connection, key: tuple[int, str]) -> bool:
@@ -339,6 +347,12 @@ class _Table:
         self._add(connection, [event])
         receipt.replaced += 1
         return True
+
+
+def _keys(events: Sequence[Event]) -> Iterable[tuple[int, str]]:
+    if isinstance(events, Alike):
+        return zip(events.columns["ts"], events.columns["id"], strict=True)
+    return map(_key, events)
 
 
 def _packed(value: object) -> str | None:
@@ -371,7 +385,6 @@ def _by_dataset(batch: Sequence[Event], kinds: set[str]) -> dict[str, Sequence[E
     return {**found}
 
 
-def _batches(items: Iterable[T]) -> Iterator[list[T]]:
-    source = iter(items)
-    while batch := list(islice(source, BATCH)):
-        yield batch
+def _batches(events: Sequence[T]) -> list[Sequence[T]]:
+    """What the turns take, of nothing one that has nothing."""
+    return [events[at : at + BATCH] for at in range(0, len(events), BATCH)] or [events]

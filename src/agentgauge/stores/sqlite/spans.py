@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from agentgauge.stores.sqlite.fresh import Fresh
 
@@ -155,11 +155,11 @@ class Watch:
         if self.fresh is not None:
             self.fresh.clear()
 
-    def stored(self, dataset: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]], count: int) -> None:
-        """To be called when rows were stored, that many of them; the others were there before."""
-        if self.fresh is not None and rows:
-            if count == len(rows):
-                self.fresh.stored(dataset, columns, rows)
+    def stored(self, dataset: str, columns: Mapping[str, Sequence[Any]], count: int) -> None:
+        """To be called when rows were stored, ascending, that many of them; the others were there before."""
+        if self.fresh is not None and len(columns["ts"]):
+            if count == len(columns["ts"]):
+                self.fresh.stored(dataset, columns)
             else:
                 self.fresh.forget(dataset)
 
