@@ -112,6 +112,16 @@ def test_new_rows_are_read_alone_and_other_columns_when_they_are_asked_for(
     assert ask(other, version=1)[1] == 1
 
 
+def test_new_rows_are_read_once_for_questions_that_take_turns(path: Path, reading: Callable[[], Reading]) -> None:
+    write(path, [call(at) for at in range(10)])
+    ask, other = reading(), replace(ASKED, group_by=("provider",))
+    for each in (ASKED, other):
+        ask(each)
+    write(path, [call(at) for at in range(10, 10 + 3 * CHUNK)])
+    assert ask(ASKED, version=1)[1] == 1
+    assert ask(other, version=1)[1] == 1, "only what may have come after the last row"
+
+
 def test_more_rows_than_are_kept_are_left_to_be_read_anew(
     path: Path, reading: Callable[[], Reading], monkeypatch: pytest.MonkeyPatch
 ) -> None:

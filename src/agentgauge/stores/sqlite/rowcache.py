@@ -39,6 +39,8 @@ CHUNK = 512
 """About how many rows a chunk has; smaller ones are read again together with what follows them."""
 MOST = 131_072
 """The most rows kept of a dataset; longer stretches are read anew for each question."""
+ASKED = 16
+"""The fields that new rows are read with."""
 CELLS = 32 * MOST
 """The most values kept of a dataset; then all are let go."""
 
@@ -100,6 +102,8 @@ class _Kept:
         self._chunks: list[_Chunk] = []
         self._dictionaries: dict[str, Numbering] = {}
         self._values: dict[str, list[Any]] = {}
+        self._asked: dict[str, None] = {}
+        """The fields of the last questions; new rows are read with all of them, since they are asked in turns."""
 
     def read(
         self, connection: sqlite3.Connection, query: Query, stretches: Sequence[Stretch], version: Hashable
@@ -116,8 +120,13 @@ class _Kept:
             missing = list(stretches)
             if sum(self._count(connection, *each) for each in stretches) > MOST:
                 return None
+        for name in names:
+            self._asked.pop(name, None)
+            self._asked[name] = None
+        asked = list(self._asked)[-max(ASKED, len(names)) :]
+        self._asked = dict.fromkeys(asked)
         for gap in missing:
-            self._load(connection, names, *gap, version)
+            self._load(connection, asked, *gap, version)
         self._chunks.sort(key=lambda each: each.start)
         parts = [(each, each.cut(*stretch)) for stretch in stretches for each in self._meeting(*stretch)]
         for each, _ in parts:
