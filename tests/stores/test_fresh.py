@@ -179,7 +179,10 @@ def test_rows_that_were_there_before_are_read_with_those_that_are_kept(tmp_path:
 
 
 def test_rows_that_were_pruned_are_not_kept(tmp_path: Path) -> None:
-    assert not kept_after(tmp_path / "store.db", lambda sink: None if prune(sink, NOW + 5) else None)
+    def drop(sink: SqliteSink) -> None:
+        assert prune(sink, NOW + 5) == {"messages": 5}
+
+    assert not kept_after(tmp_path / "store.db", drop)
 
 
 def test_events_sent_again_are_read_from_the_rows(tmp_path: Path) -> None:

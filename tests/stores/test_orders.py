@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from held import NOW
-from test_summaries import DAY, HOURS, MIDNIGHT, NEVER, calls, reads, store
+from test_summaries import DAY, HOURS, MIDNIGHT, NEVER, calls, reads, rebuild_damaged, store
 
 from agentgauge.core.query import Filter, Query, Top, measure
 from agentgauge.core.time import Bucket, Window
-from agentgauge.stores.sqlite import upkeep
-from agentgauge.stores.sqlite.builder import Builder
 from agentgauge.stores.sqlite.cache import ColumnCache
 from agentgauge.stores.sqlite.sink import SqliteSink
 from agentgauge.stores.sqlite.store import SqliteStore
@@ -280,8 +278,4 @@ def test_a_damaged_order_is_reported_and_its_rows_are_read(
     with caplog.at_level(logging.WARNING):
         assert ask(path, asked) == expected
     assert "is damaged" in caplog.text
-    with SqliteSink(path, clock=lambda: NOW) as sink:
-        damaged = upkeep.verify(sink)
-        assert len(damaged) == 1
-        assert Builder(sink, damaged, dense=64).build(finish=True, least=1).segments == 1
-        assert upkeep.verify(sink) == set()
+    rebuild_damaged(path)

@@ -178,12 +178,17 @@ def test_a_damaged_summary_is_reported_and_its_rows_are_read(tmp_path: Path, cap
     with caplog.at_level(logging.WARNING):
         assert ask(path, asked) == expected
     assert "is damaged" in caplog.text
+    rebuild_damaged(path)
+    assert reads(path, asked) == (24 * 2 * 2, 0)
+
+
+def rebuild_damaged(path: Path) -> None:
+    """Builds the one damaged segment anew, which is found by its checksums."""
     with SqliteSink(path, clock=lambda: NOW) as sink:
         damaged = upkeep.verify(sink)
         assert len(damaged) == 1
         assert Builder(sink, damaged, dense=64).build(finish=True, least=1).segments == 1
         assert upkeep.verify(sink) == set()
-    assert reads(path, asked) == (24 * 2 * 2, 0)
 
 
 def test_summaries_go_with_their_segment(tmp_path: Path) -> None:

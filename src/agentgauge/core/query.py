@@ -189,8 +189,8 @@ class Sink(Protocol):
     """Takes events in. A batch is durable when `write` returns."""
 
     def write(self, events: Sequence[Mapping[str, Any]], memos: Mapping[str, bytes] | None = None) -> Receipt:
-        """Stores checked events, at most 10,000; `(ts, id)` already there means duplicate. What is to be remembered
-        (see `recall`) is stored together with them, or not at all."""
+        """Stores checked events, at most 10,000, perhaps as columns (`core.alike`); `(ts, id)` already there means
+        duplicate. What is to be remembered (see `recall`) is stored together with them, or not at all."""
         ...
 
     def recall(self, key: str) -> bytes | None:

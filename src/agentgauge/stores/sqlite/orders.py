@@ -43,9 +43,8 @@ class Order:
     def together(self, groups: Array) -> Order:
         """The order in which runs of one group are one run, given the group of each run; one more run is empty."""
         sizes = np.diff(self.starts)
-        shifts = ((groups - np.arange(len(groups))) * len(self.values.stored)).astype(
-            self.keys.dtype
-        )  # may wrap around
+        moved = groups - np.arange(len(groups))
+        shifts = (moved * len(self.values.stored)).astype(self.keys.dtype)  # a run that moves down wraps around
         found, at = np.empty_like(self.keys), 0
         for run in np.argsort(groups, kind="stable").tolist():
             part = self.keys[self.starts[run] : self.starts[run + 1]]
