@@ -15,7 +15,7 @@ from agentgauge.core.alike import Alike
 from agentgauge.core.catalog import DATASETS, Dataset, Field
 from agentgauge.ingest.bulk import plain
 from agentgauge.ingest.check import Rejected, check
-from agentgauge.ingest.run import run
+from agentgauge.ingest.run import TOGETHER, run
 from agentgauge.stores.sqlite.sink import SqliteSink
 
 if TYPE_CHECKING:
@@ -171,6 +171,18 @@ def test_events_that_come_alike_are_events_in_their_order() -> None:
 
 
 PARTS: tuple[tuple[int, dict[str, Any]], ...] = ((0, {}), (3, {"channel": "sms"}), (6, {"agent_id": "a"}))
+
+
+def test_whole_portions_of_different_types_go_to_their_own_tables(tmp_path: Path) -> None:
+    point = {"type": "point", "name": "n", "kind": "gauge", "value": 1}
+    lines = [message(at) for at in range(TOGETHER)]
+    lines += [{**point, "id": f"p{at}", "ts": TS + at} for at in range(TOGETHER)]
+    with SqliteSink(tmp_path / "store.db", clock=lambda: TS) as sink:
+        report = run(enumerate(lines, 1), sink)
+    assert report.datasets == {"messages": TOGETHER, "points": TOGETHER}
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+        for table in report.datasets:
+            assert connection.execute(f"select count(*) from {table}").fetchone() == (TOGETHER,)
 
 
 def test_lines_of_several_types_and_wrong_ones_are_written_in_their_order(tmp_path: Path) -> None:

@@ -227,6 +227,20 @@ def test_a_long_import_keeps_no_more_than_a_segment_after_a_build(tmp_path: Path
         assert connection.execute("select events from index_segments").fetchall() == [(131_072,)]
 
 
+def test_an_import_is_not_indexed_as_it_goes_once_events_step_back_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "MANY", 10)
+    with SqliteSink(tmp_path / "store.db", clock=lambda: NOW) as sink:
+        fresh = sink.keep()
+        sink.write(ONES)
+        assert fresh.is_full
+        sink.write([message(NOW - 1, "before")])
+        sink.write(MORE)
+        assert fresh.events > 10
+        assert not fresh.is_full
+
+
 def test_answers_are_the_same_after_an_import_that_was_indexed_as_it_went_on(tmp_path: Path) -> None:
     rng = random.Random(3)
     happened = in_time(once(events(rng, 300)))
